@@ -1,0 +1,27 @@
+use super::common::authorized_user;
+use super::{Error, Iam};
+use crate::call::{Call, Empty, Operation};
+use serde::{Deserialize, Serialize};
+
+/// Removes a policy from a user.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DeleteUserPolicy {
+    user_name: String,
+    policy_name: String,
+}
+
+impl Operation for DeleteUserPolicy {
+    type Service = Iam;
+    type Response = Empty;
+    const NAME: &'static str = "DeleteUserPolicy";
+    const READ_ONLY: bool = false;
+    const RECORDED: &'static [&'static str] = &["UserName", "PolicyName"];
+
+    async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
+        let (user, allowed) =
+            authorized_user(call, Some(&self.user_name), "iam:DeleteUserPolicy").await?;
+        user.delete_policy(&allowed, &mut call.tx, &self.policy_name)?;
+        Ok(Empty)
+    }
+}

@@ -1,0 +1,91 @@
+use super::common::{
+    Recipient, authorized_key, authorized_key_of, check_algorithm, check_dry_run,
+    check_grant_tokens, check_recipient, crypto_conditions,
+};
+use super::{Error, Kms};
+use crate::call::{Call, Operation};
+use crate::keys::{self, ALGORITHM, Accept};
+use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
+use serde::{Deserialize, Serialize};
+
+/// Decrypts what `Encrypt`, `GenerateDataKey` or `ReEncrypt` returned, under the same context.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Decrypt {
+    ciphertext_blob: Option<Blob>,
+    encryption_context: Option<EncryptionContext>,
+    grant_tokens: Option<Vec<String>>,
+    key_id: Option<String>,
+    encryption_algorithm: Option<String>,
+    recipient: Option<Recipient>,
+    dry_run: Option<bool>,
+    dry_run_modifiers: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DecryptResponse {
+    key_id: Arn,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<Plaintext>,
+    encryption_algorithm: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_for_recipient: Option<Blob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<String>,
+}
+
+impl Operation for Decrypt {
+    type Service = Kms;
+    type Response = DecryptResponse;
+    const NAME: &'static str = "Decrypt";
+    const READ_ONLY: bool = true;
+    const RECORDED: &'static [&'static str] =
+        &["KeyId", "EncryptionAlgorithm", "EncryptionContext=", "DryRun", "DryRunModifiers"];
+
+    async fn execute(self, call: &mut Call<'_>) -> Result<DecryptResponse, Error> {
+        check_grant_tokens(self.grant_tokens.as_ref())?;
+        check_algorithm(self.encryption_algorithm.as_deref())?;
+        check_recipient(self.recipient.as_ref())?;
+        let context = self.encryption_context.unwrap_or_default();
+        keys::check_context(&context)?;
+        let conditions = crypto_conditions(&context);
+        let action = "kms:Decrypt";
+        let key = match (&self.key_id, &self.ciphertext_blob) {
+            (Some(named), _) => {
+                authorized_key(call, named, Accept::KeyOrAlias, action, conditions).await?
+            }
+            (None, Some(blob)) => authorized_key_of(call, blob, action, conditions).await?,
+            (None, None) => return Err(missing_blob()),
+        };
+        let Some(blob) = self.ciphertext_blob else {
+            // Only a dry run may do without a ciphertext.
+            key.usable()?;
+            let without = self.dry_run_modifiers.unwrap_or_default();
+            let ignored = without.iter().any(|m| m == "IGNORE_CIPHERTEXT");
+            return Err(if ignored && self.dry_run == Some(true) {
+                Error::DryRun
+            } else {
+                missing_blob()
+            });
+        };
+        let (plaintext, material_id) = key.decrypt(&mut call.tx, &blob, &context).await?;
+        check_dry_run(self.dry_run)?;
+        call.record("keyMaterialId", material_id.clone());
+        Ok(DecryptResponse {
+            key_id: key.arn.clone(),
+            plaintext: Some(plaintext),
+            encryption_algorithm: ALGORITHM.into(),
+            ciphertext_for_recipient: None,
+            key_material_id: Some(material_id),
+        })
+    }
+}
+
+fn missing_blob() -> Error {
+    Error::Validation(
+        "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: \
+         Member must not be null"
+            .into(),
+    )
+}

@@ -1,0 +1,46 @@
+use super::common::{Recipient, check_recipient};
+use super::{Error, Kms};
+use crate::authorize::Conditions;
+use crate::call::{Call, Operation};
+use crate::types::{Blob, Plaintext};
+use serde::{Deserialize, Serialize};
+
+/// Random bytes from the server's generator.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GenerateRandom {
+    number_of_bytes: Option<i64>,
+    custom_key_store_id: Option<String>,
+    recipient: Option<Recipient>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GenerateRandomResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<Plaintext>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_for_recipient: Option<Blob>,
+}
+
+impl Operation for GenerateRandom {
+    type Service = Kms;
+    type Response = GenerateRandomResponse;
+    const NAME: &'static str = "GenerateRandom";
+    const READ_ONLY: bool = true;
+    const RECORDED: &'static [&'static str] = &["NumberOfBytes", "CustomKeyStoreId"];
+
+    async fn execute(self, call: &mut Call<'_>) -> Result<GenerateRandomResponse, Error> {
+        check_recipient(self.recipient.as_ref())?;
+        call.authorize("kms:GenerateRandom", call.whole_account(), Conditions::default())?;
+        if let Some(id) = self.custom_key_store_id {
+            return Err(Error::CustomKeyStoreNotFound(id));
+        }
+        let count = self.number_of_bytes.and_then(|n| usize::try_from(n).ok());
+        let count = count.ok_or_else(|| Error::Validation("NumberOfBytes is required.".into()))?;
+        let mut bytes = vec![0; count];
+        call.random().fill(&mut bytes);
+        let plaintext = Some(Plaintext::new(bytes));
+        Ok(GenerateRandomResponse { plaintext, ciphertext_for_recipient: None })
+    }
+}

@@ -1,0 +1,93 @@
+use super::common::page_size;
+use super::{Error, Kms};
+use crate::authorize::Conditions;
+use crate::call::{Call, Operation};
+use crate::keys::{self, Accept, Alias, Missing};
+use crate::types::{Arn, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Lists the account's aliases in the region, or those of one key.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListAliases {
+    key_id: Option<String>,
+    limit: Option<i64>,
+    marker: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListAliasesResponse {
+    aliases: Vec<AliasListEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_marker: Option<String>,
+    truncated: bool,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AliasListEntry {
+    alias_name: String,
+    alias_arn: Arn,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    creation_date: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_updated_date: Option<Timestamp>,
+}
+
+impl From<&Alias> for AliasListEntry {
+    fn from(alias: &Alias) -> Self {
+        Self {
+            alias_name: alias.name.clone(),
+            alias_arn: alias.arn.clone(),
+            target_key_id: Some(alias.target.clone()),
+            creation_date: Some(alias.created),
+            last_updated_date: Some(alias.updated),
+        }
+    }
+}
+
+impl Operation for ListAliases {
+    type Service = Kms;
+    type Response = ListAliasesResponse;
+    const NAME: &'static str = "ListAliases";
+    const READ_ONLY: bool = true;
+    const RECORDED: &'static [&'static str] = &["KeyId", "Limit", "Marker"];
+
+    async fn execute(self, call: &mut Call<'_>) -> Result<ListAliasesResponse, Error> {
+        call.authorize("kms:ListAliases", call.whole_account(), Conditions::default())?;
+        let size = page_size(self.limit, 50, 100)?;
+        if let Some(key_id) = &self.key_id {
+            return of_key(call, key_id).await;
+        }
+        let after = call.resume("ListAliases", self.marker.as_deref()).ok_or(Error::InvalidMarker)?;
+        let scope = [call.account().as_str(), call.region().as_str()];
+        let page = call.tx.list::<Alias>(&scope, after.as_deref(), size).await?;
+        let next_marker = call.marker("ListAliases", &page);
+        let aliases = page.records.iter().map(|(_, alias)| (&**alias).into()).collect();
+        Ok(ListAliasesResponse { aliases, truncated: next_marker.is_some(), next_marker })
+    }
+}
+
+/// A key has at most fifty aliases: they fit on one page. Permission is the account's affair, not the
+/// key's (AWS KMS developer guide, "ListAliases").
+async fn of_key(call: &mut Call<'_>, key_id: &str) -> Result<ListAliasesResponse, Error> {
+    let (account, region) = (call.account().clone(), call.region().clone());
+    let key = match keys::find(&mut call.tx, &account, &region, key_id, Accept::Key).await {
+        Ok(key) if key.account == account => key,
+        Err(Missing::Own(error)) => return Err(error),
+        // Somebody else's aliases are not for this operation to list.
+        Ok(_) | Err(Missing::Foreign(_)) => {
+            return Err(Error::NotFound(format!("Key '{key_id}' does not exist")));
+        }
+    };
+    let mut aliases = Vec::new();
+    for name in &key.aliases {
+        if let Some(alias) = Alias::load(&mut call.tx, &key.account, &key.region, name).await? {
+            aliases.push((&*alias).into());
+        }
+    }
+    Ok(ListAliasesResponse { aliases, next_marker: None, truncated: false })
+}

@@ -1,0 +1,68 @@
+use super::common::{authorized_key, own};
+use super::get_key_policy::DEFAULT;
+use super::{Error, Kms};
+use crate::authorize::Conditions;
+use crate::call::{Call, Empty, Operation};
+use crate::identity;
+use crate::keys::{Accept, MAX_POLICY_BYTES};
+use crate::policy::{Kind, Policy};
+use serde::{Deserialize, Serialize};
+
+/// Replaces a key's policy.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PutKeyPolicy {
+    key_id: String,
+    policy_name: Option<String>,
+    policy: String,
+    bypass_policy_lockout_safety_check: Option<bool>,
+}
+
+impl Operation for PutKeyPolicy {
+    type Service = Kms;
+    type Response = Empty;
+    const NAME: &'static str = "PutKeyPolicy";
+    const READ_ONLY: bool = false;
+    const RECORDED: &'static [&'static str] =
+        &["KeyId", "PolicyName", "Policy", "BypassPolicyLockoutSafetyCheck"];
+
+    async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
+        let name = self.policy_name.as_deref().unwrap_or(DEFAULT);
+        let bypass = self.bypass_policy_lockout_safety_check.unwrap_or(false);
+        let mut conditions = Conditions::default();
+        conditions.add("kms:policyname", name);
+        conditions.add("kms:bypasspolicylockoutsafetycheck", if bypass { "true" } else { "false" });
+        let action = "kms:PutKeyPolicy";
+        let key = authorized_key(call, &self.key_id, Accept::Key, action, conditions).await?;
+        own(call, &key)?;
+        if name != DEFAULT {
+            return Err(Error::Validation("The policy name must be default.".into()));
+        }
+        check_policy(call, &self.policy, bypass).await?;
+        key.set_policy(&mut call.tx, self.policy)?;
+        Ok(Empty)
+    }
+}
+
+/// What AWS asks of a key policy before it takes it: readable, with principals that exist, and, if
+/// not bypassed, one that lets the caller change it again.
+pub(super) async fn check_policy(
+    call: &mut Call<'_>,
+    text: &str,
+    bypass_lockout_check: bool,
+) -> Result<(), Error> {
+    if text.len() > MAX_POLICY_BYTES {
+        let text = format!("The policy is longer than {MAX_POLICY_BYTES} bytes.");
+        return Err(Error::LimitExceeded(text));
+    }
+    let policy = Policy::parse(text, Kind::Resource)?;
+    if !identity::principals_exist(&mut call.tx, &policy).await? {
+        let text = "Policy contains a statement with one or more invalid principals.";
+        return Err(Error::MalformedPolicy(text.into()));
+    }
+    if !bypass_lockout_check && !call.would_allow("kms:PutKeyPolicy", &policy) {
+        let text = "The new key policy will not allow you to update the key policy in the future.";
+        return Err(Error::MalformedPolicy(text.into()));
+    }
+    Ok(())
+}

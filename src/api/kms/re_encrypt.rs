@@ -1,0 +1,100 @@
+use super::common::{
+    authorized_key, authorized_key_of, check_algorithm, check_dry_run, check_grant_tokens,
+    crypto_conditions,
+};
+use super::{Error, Kms};
+use crate::call::{Call, Operation};
+use crate::keys::{self, ALGORITHM, Accept};
+use crate::types::{Arn, Blob, EncryptionContext};
+use serde::{Deserialize, Serialize};
+
+/// Opens a ciphertext and encrypts what was in it anew, without showing it to the caller. Needs
+/// `kms:ReEncryptFrom` on the first key and `kms:ReEncryptTo` on the second.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ReEncrypt {
+    ciphertext_blob: Option<Blob>,
+    source_encryption_context: Option<EncryptionContext>,
+    source_key_id: Option<String>,
+    destination_key_id: String,
+    destination_encryption_context: Option<EncryptionContext>,
+    source_encryption_algorithm: Option<String>,
+    destination_encryption_algorithm: Option<String>,
+    grant_tokens: Option<Vec<String>>,
+    dry_run: Option<bool>,
+    dry_run_modifiers: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ReEncryptResponse {
+    ciphertext_blob: Blob,
+    source_key_id: Arn,
+    key_id: Arn,
+    source_encryption_algorithm: String,
+    destination_encryption_algorithm: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_material_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_key_material_id: Option<String>,
+}
+
+impl Operation for ReEncrypt {
+    type Service = Kms;
+    type Response = ReEncryptResponse;
+    const NAME: &'static str = "ReEncrypt";
+    const READ_ONLY: bool = true;
+    const RECORDED: &'static [&'static str] = &[
+        "SourceKeyId",
+        "SourceEncryptionContext=",
+        "SourceEncryptionAlgorithm",
+        "DestinationKeyId",
+        "DestinationEncryptionContext=",
+        "DestinationEncryptionAlgorithm",
+        "DryRun",
+        "DryRunModifiers",
+    ];
+
+    async fn execute(self, call: &mut Call<'_>) -> Result<ReEncryptResponse, Error> {
+        check_grant_tokens(self.grant_tokens.as_ref())?;
+        check_algorithm(self.source_encryption_algorithm.as_deref())?;
+        check_algorithm(self.destination_encryption_algorithm.as_deref())?;
+        let from = self.source_encryption_context.unwrap_or_default();
+        let to = self.destination_encryption_context.unwrap_or_default();
+        keys::check_context(&from)?;
+        keys::check_context(&to)?;
+        let Some(blob) = self.ciphertext_blob else {
+            return Err(Error::Validation(
+                "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy \
+                 constraint: Member must not be null"
+                    .into(),
+            ));
+        };
+        let action = "kms:ReEncryptFrom";
+        let conditions = crypto_conditions(&from);
+        let source = match &self.source_key_id {
+            Some(id) => authorized_key(call, id, Accept::KeyOrAlias, action, conditions).await?,
+            None => authorized_key_of(call, &blob, action, conditions).await?,
+        };
+        let conditions = crypto_conditions(&to);
+        let target = &self.destination_key_id;
+        let target =
+            authorized_key(call, target, Accept::KeyOrAlias, "kms:ReEncryptTo", conditions).await?;
+        target.usable()?;
+        let (plaintext, source_material) = source.decrypt(&mut call.tx, &blob, &from).await?;
+        check_dry_run(self.dry_run)?;
+        let random = call.random();
+        let sealed = target.encrypt(&mut call.tx, &*random, plaintext.expose(), &to).await?;
+        call.record("sourceKeyMaterialId", source_material.clone());
+        call.record("destinationKeyMaterialId", sealed.material_id.clone());
+        Ok(ReEncryptResponse {
+            ciphertext_blob: sealed.blob,
+            source_key_id: source.arn.clone(),
+            key_id: target.arn.clone(),
+            source_encryption_algorithm: ALGORITHM.into(),
+            destination_encryption_algorithm: ALGORITHM.into(),
+            source_key_material_id: Some(source_material),
+            destination_key_material_id: Some(sealed.material_id),
+        })
+    }
+}

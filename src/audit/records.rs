@@ -1,0 +1,85 @@
+//! Reading a log back, for tools, tests and the replay of the outbox.
+//!
+//! Reading needs no key and so checks form and numbering only; whether the log is genuine is for
+//! `Log::open` (its last segment) and `verify` (all of it) to say.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::AuditError;
+use super::segment::{self, SegmentReader, Step};
+
+/// The records of a log from one number on, oldest first, with their events as JSON.
+pub struct Records {
+    dir: PathBuf,
+    from: u64,
+    /// Segments still to be read, newest first.
+    segments: Vec<u64>,
+    reader: Option<SegmentReader>,
+}
+
+/// Records `from` and later. Works on a log that is being written: it ends at the last whole line.
+pub fn read_from(dir: &Path, from: u64) -> Result<Records, AuditError> {
+    let mut wanted = Vec::new();
+    for segment in segment::list(dir)?.into_iter().rev() {
+        wanted.push(segment);
+        if SegmentReader::open(dir, segment, None)?.head().n < from {
+            break;
+        }
+    }
+    Ok(Records { dir: dir.to_owned(), from, segments: wanted, reader: None })
+}
+
+impl Records {
+    fn step(&mut self) -> Result<Option<(u64, Vec<u8>)>, AuditError> {
+        loop {
+            let Some(reader) = &mut self.reader else {
+                let Some(segment) = self.segments.pop() else { return Ok(None) };
+                self.reader = Some(SegmentReader::open(&self.dir, segment, None)?);
+                continue;
+            };
+            match reader.next()? {
+                Step::Record(head, event) if head.n >= self.from => {
+                    return Ok(Some((head.n, event.to_vec())));
+                }
+                Step::Record(..) => {}
+                Step::End => self.reader = None,
+                Step::Broken(broken) if broken.unfinished && self.segments.is_empty() => {
+                    self.reader = None;
+                }
+                Step::Broken(broken) => return Err(reader.tampered(&broken)),
+            }
+        }
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<(u64, Vec<u8>), AuditError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if step.is_err() {
+            self.reader = None;
+            self.segments.clear();
+        }
+        step.transpose()
+    }
+}
+
+/// The event ids of all records after `since`: what an outbox need not write again.
+pub fn recent_event_ids(dir: &Path, since: u64) -> Result<HashSet<String>, AuditError> {
+    #[derive(Deserialize)]
+    struct Id {
+        #[serde(rename = "eventID")]
+        event_id: Option<String>,
+    }
+    let mut ids = HashSet::new();
+    for record in read_from(dir, since.saturating_add(1))? {
+        let (_, event) = record?;
+        let id: Id = serde_json::from_slice(&event).map_err(|e| AuditError::Encode(e.into()))?;
+        ids.extend(id.event_id);
+    }
+    Ok(ids)
+}

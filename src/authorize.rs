@@ -1,0 +1,253 @@
+//! The one door between "someone asks" and "the server acts".
+//!
+//! Only this module makes an [`Authorized`], and it does so only after the policy engine allowed the
+//! call; what changes or uses something guarded is a method of `Authorized<…>`.
+use crate::policy::{self, Decision, Policies, Policy, PolicyRef, PrincipalKind, ResourceRule};
+use crate::types::{AccountId, Arn, Principal, Tags};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Proof that the policy engine allowed this call to act on `T`.
+#[derive(Debug)]
+pub struct Authorized<T>(T);
+
+impl<T> Deref for Authorized<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// How a resource's own policy and the caller's policies combine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// No resource policy can exist: the caller's policies decide.
+    Identity,
+    /// The key policy must allow, or delegate to the account.
+    KeyPolicy,
+    /// Within an account either is enough.
+    Ordinary,
+}
+
+/// Something a policy can guard.
+pub trait Protected {
+    /// The ARN that policies name, or `*` for an operation without a resource.
+    fn arn(&self) -> &str;
+    /// The account that owns it.
+    fn account(&self) -> &str;
+    fn rule(&self) -> Rule;
+    fn policy(&self) -> Option<&Policy>;
+    /// CloudTrail's resource type.
+    fn kind(&self) -> &'static str;
+    /// Adds the condition keys that come from the resource.
+    fn describe(&self, _conditions: &mut Conditions) {}
+}
+
+/// The account as a whole: what operations that name no resource act on.
+#[derive(Debug)]
+pub struct Account(pub AccountId);
+
+impl Protected for Account {
+    fn arn(&self) -> &str {
+        "*"
+    }
+    fn account(&self) -> &str {
+        self.0.as_str()
+    }
+    fn rule(&self) -> Rule {
+        Rule::Identity
+    }
+    fn policy(&self) -> Option<&Policy> {
+        None
+    }
+    fn kind(&self) -> &'static str {
+        "AWS::Account"
+    }
+}
+
+/// A resource that has no policy of its own, known by its ARN: IAM's users.
+#[derive(Debug)]
+pub struct Resource {
+    pub arn: Arn,
+    pub kind: &'static str,
+}
+
+impl Protected for Resource {
+    fn arn(&self) -> &str {
+        self.arn.as_str()
+    }
+    fn account(&self) -> &str {
+        self.arn.account()
+    }
+    fn rule(&self) -> Rule {
+        Rule::Identity
+    }
+    fn policy(&self) -> Option<&Policy> {
+        None
+    }
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
+/// Condition keys and their values. Names are compared without regard to case.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions(policy::Conditions<'static>);
+
+impl Conditions {
+    pub fn add(&mut self, key: &'static str, value: impl Into<String>) {
+        self.0.set(key, value.into());
+    }
+    pub fn add_all<'v>(&mut self, key: &'static str, values: impl Iterator<Item = &'v String>) {
+        self.0.set_list(key, values.cloned());
+    }
+    /// `prefix` followed by each tag's name: `aws:ResourceTag/…`.
+    pub fn add_tags(&mut self, prefix: &str, tags: &Tags) {
+        for (name, value) in &tags.0 {
+            self.0.set(format!("{prefix}{name}"), value.clone());
+        }
+    }
+    /// `aws:RequestTag/…` and `aws:TagKeys`.
+    pub fn add_request_tags(&mut self, tags: &Tags) {
+        self.add_tags("aws:requesttag/", tags);
+        self.add_all("aws:tagkeys", tags.0.keys());
+    }
+    /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`.
+    pub fn add_encryption_context(&mut self, context: &std::collections::BTreeMap<String, String>) {
+        for (name, value) in context {
+            self.0.set(format!("kms:encryptioncontext:{name}"), value.clone());
+        }
+        self.add_all("kms:encryptioncontextkeys", context.keys());
+    }
+}
+
+/// Who calls, and the policies that came with the verified identity.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub principal: Principal,
+    /// The access key that signed.
+    pub access_key_id: String,
+    /// The caller's own policies, by name, compiled.
+    pub policies: Arc<Vec<(String, Policy)>>,
+}
+
+/// A refusal. Its text is AWS's (IAM user guide, "Troubleshoot access denied error messages").
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("User: {principal} is not authorized to perform: {action} on {rest}")]
+pub struct AccessDenied {
+    principal: Arn,
+    action: String,
+    rest: String,
+}
+
+impl AccessDenied {
+    /// For what may not exist: a stranger learns nothing from it.
+    pub fn unknown_resource(principal: &Principal, action: &str, what: &str) -> Self {
+        Self {
+            principal: principal.arn.clone(),
+            action: action.to_owned(),
+            rest: format!(
+                "{what} because the resource does not exist in this Region, no resource-based \
+                 policies allow access, or a resource-based policy explicitly denies access"
+            ),
+        }
+    }
+}
+
+/// Asks the policy engine about the resource's own policy and the caller's policies together.
+pub fn authorize<T: Protected>(
+    caller: &Caller,
+    action: &str,
+    what: T,
+    mut conditions: Conditions,
+) -> Result<Authorized<T>, AccessDenied> {
+    what.describe(&mut conditions);
+    let decision = decide(caller, action, &what, what.policy(), conditions);
+    if decision.is_allowed() {
+        return Ok(Authorized(what));
+    }
+    Err(AccessDenied {
+        principal: caller.principal.arn.clone(),
+        action: action.to_owned(),
+        rest: format!("resource: {} {}", what.arn(), decision.because(action)),
+    })
+}
+
+/// Whether the caller could do `action` under `key_policy`: the lock-out check of KMS.
+pub fn would_allow(caller: &Caller, action: &str, key_policy: &Policy) -> bool {
+    let account = Account(caller.principal.account.clone());
+    let what = UnderPolicy { account };
+    decide(caller, action, &what, Some(key_policy), Conditions::default()).is_allowed()
+}
+
+/// A key that would have the policy in question.
+struct UnderPolicy {
+    account: Account,
+}
+
+impl Protected for UnderPolicy {
+    fn arn(&self) -> &str {
+        "*"
+    }
+    fn account(&self) -> &str {
+        self.account.account()
+    }
+    fn rule(&self) -> Rule {
+        Rule::KeyPolicy
+    }
+    fn policy(&self) -> Option<&Policy> {
+        None
+    }
+    fn kind(&self) -> &'static str {
+        "AWS::KMS::Key"
+    }
+}
+
+fn decide(
+    caller: &Caller,
+    action: &str,
+    what: &dyn Protected,
+    resource_policy: Option<&Policy>,
+    mut conditions: Conditions,
+) -> Decision {
+    let principal = &caller.principal;
+    conditions.add("aws:principalarn", principal.arn.as_str());
+    conditions.add("aws:principalaccount", principal.account.as_str());
+    conditions.add("aws:userid", principal.unique_id.as_str());
+    let kind = match &principal.user_name {
+        Some(name) => {
+            conditions.add("aws:principaltype", "User");
+            conditions.add("aws:username", name.as_str());
+            PrincipalKind::User
+        }
+        None => {
+            conditions.add("aws:principaltype", "Account");
+            PrincipalKind::Root
+        }
+    };
+    conditions.add("aws:resourceaccount", what.account());
+    let request = policy::Request {
+        principal: policy::Principal {
+            arn: principal.arn.as_str(),
+            unique_id: &principal.unique_id,
+            account: principal.account.as_str(),
+            kind,
+        },
+        action,
+        resource: what.arn(),
+        conditions: &conditions.0,
+    };
+    let identity: Vec<PolicyRef<'_>> =
+        caller.policies.iter().map(|(name, policy)| PolicyRef { name, policy }).collect();
+    let policies = Policies {
+        identity: &identity,
+        resource: resource_policy.map(|policy| PolicyRef { name: "resource policy", policy }),
+        ..Policies::default()
+    };
+    let rule = match what.rule() {
+        Rule::Identity => ResourceRule::None,
+        Rule::KeyPolicy => ResourceRule::KeyPolicy,
+        Rule::Ordinary => ResourceRule::Ordinary,
+    };
+    policy::evaluate(&request, &policies, what.account(), rule)
+}

@@ -1,0 +1,80 @@
+//! What happens by itself: keys and secrets whose waiting period is over are destroyed, and the
+//! outbox forgets what the audit log has.
+use crate::call::{Server, service_event};
+use crate::keys;
+use crate::secrets;
+use crate::store::StoreError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the background looks. AWS may take a day longer than the window; we take a second.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How many overdue things one look destroys before the next kind has its turn.
+const BATCH: usize = 100;
+
+/// Looks for work until the task is dropped.
+pub async fn run(server: Arc<Server>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        sweep(&server).await;
+    }
+}
+
+/// One look. What fails is logged and tried again at the next.
+pub async fn sweep(server: &Server) {
+    if let Err(error) = destroy_keys(server).await {
+        tracing::error!(%error, "cannot destroy keys that are due");
+    }
+    if let Err(error) = destroy_secrets(server).await {
+        tracing::error!(%error, "cannot destroy secrets that are due");
+    }
+    match server.outbox.sweep(server).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot empty the outbox"),
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn destroy_keys(server: &Server) -> Result<(), Failure> {
+    loop {
+        let now = server.clock.now();
+        let due = keys::due(&server.store.begin(), now, BATCH).await?;
+        for (region, id) in &due {
+            let mut tx = server.store.begin();
+            let Some(key) = keys::destroy(&mut tx, region, id, now).await? else { continue };
+            let resource = ("AWS::KMS::Key", &key.arn);
+            let source = "kms.amazonaws.com";
+            let mut event =
+                service_event(server, source, "DeleteKey", &key.account, region, resource);
+            event.service_event_details = Some(serde_json::json!({"keyId": key.id}));
+            server.commit_service_events(tx, vec![event]).await?;
+        }
+        if due.len() < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn destroy_secrets(server: &Server) -> Result<(), Failure> {
+    loop {
+        let now = server.clock.now();
+        let due = secrets::due(&server.store.begin(), now, BATCH).await?;
+        for found in &due {
+            let mut tx = server.store.begin();
+            let Some(secret) = secrets::destroy(&mut tx, found, now).await? else { continue };
+            let resource = ("AWS::SecretsManager::Secret", &secret.arn);
+            let (source, name) = ("secretsmanager.amazonaws.com", "EndSecretVersionDelete");
+            let (account, region) = (&secret.account, &secret.region);
+            let mut event = service_event(server, source, name, account, region, resource);
+            event.additional_event_data =
+                Some(serde_json::json!({"SecretId": secret.arn.as_str()}));
+            server.commit_service_events(tx, vec![event]).await?;
+        }
+        if due.len() < BATCH {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One API call from arrival to reply: what an operation is, what it may reach, and the pipeline that
+//! every call goes through.
+#[cfg(test)]
+pub(crate) mod conformance;
+mod event;
+mod operation;
+mod outbox;
+mod pipeline;
+mod server;
+mod token;
+
+pub use event::{Arrival, Via};
+pub use operation::{Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech};
+pub use outbox::{Outbox, replay};
+pub use pipeline::{refuse, service_event};
+pub use server::Server;
+
+use crate::authorize::{
+    self, AccessDenied, Account, Authorized, Caller, Conditions, Protected, authorize,
+};
+use crate::policy::Policy;
+use crate::random::Random;
+use crate::store::Tx;
+use crate::types::{AccountId, Arn, Principal, Region, Timestamp};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// One call in progress. Time stands still inside it.
+#[derive(Debug)]
+pub struct Call<'a> {
+    pub server: &'a Server,
+    pub arrival: &'a Arrival,
+    pub caller: &'a Caller,
+    pub now: Timestamp,
+    pub tx: Tx<'a>,
+    /// What the audit event will say beside the request: resources, additional data, and the calls
+    /// that a service made on the caller's behalf.
+    pub(crate) trail: event::Trail,
+    /// The service that is calling another one for the caller, while it does.
+    via: Option<Via>,
+}
+
+impl<'a> Call<'a> {
+    pub fn principal(&self) -> &'a Principal {
+        &self.caller.principal
+    }
+    /// The caller's account.
+    pub fn account(&self) -> &'a AccountId {
+        &self.caller.principal.account
+    }
+    pub fn region(&self) -> &'a Region {
+        &self.arrival.region
+    }
+    pub fn random(&self) -> Arc<dyn Random> {
+        self.server.random.clone()
+    }
+    /// What operations that name no resource ask permission for.
+    pub fn whole_account(&self) -> Account {
+        Account(self.account().clone())
+    }
+
+    /// May this caller do this to that? The resource goes into the audit event whatever the answer.
+    pub fn authorize<T: Protected>(
+        &mut self,
+        action: &str,
+        what: T,
+        mut conditions: Conditions,
+    ) -> Result<Authorized<T>, AccessDenied> {
+        if what.arn() != "*" {
+            self.trail.touch(what.kind(), what.account(), what.arn());
+        }
+        self.arrival.describe(&mut conditions, self.now);
+        if let Some(via) = self.via {
+            via.describe(&mut conditions, self.region());
+        }
+        authorize(self.caller, action, what, conditions)
+    }
+
+    /// Whether the caller could still do `action` if a key had this policy.
+    pub fn would_allow(&self, action: &str, key_policy: &Policy) -> bool {
+        authorize::would_allow(self.caller, action, key_policy)
+    }
+
+    /// Names a resource that the call made, for the audit event.
+    pub fn touched(&mut self, kind: &'static str, arn: &Arn) {
+        self.trail.touch(kind, arn.account(), arn.as_str());
+    }
+
+    /// Adds to the audit event's `additionalEventData`.
+    pub fn record(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.trail.add(name, value.into());
+    }
+
+    /// Runs `inner` as a call that `via` makes to another service on the caller's behalf: the
+    /// caller's own permissions count, `kms:ViaService` holds, and the call has an audit event of
+    /// its own. Nothing a client sends can bring this about.
+    pub async fn on_behalf<T, E: OperationError>(
+        &mut self,
+        via: Via,
+        name: &'static str,
+        source: &'static str,
+        parameters: Value,
+        inner: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let outer_via = self.via.replace(via);
+        let outer_trail = std::mem::take(&mut self.trail);
+        let outcome = inner(self).await;
+        let inner_trail = std::mem::replace(&mut self.trail, outer_trail);
+        self.via = outer_via;
+        let fault = outcome.as_ref().err().map(|e| e.fault());
+        let event =
+            event::on_behalf(self, via, name, source, parameters, inner_trail, fault.as_ref());
+        self.trail.inner.push(event);
+        outcome
+    }
+}
+
+/// A service's table: its operations, in the order of their names.
+///
+/// The modules are declared beside it by hand: rustfmt does not see a `mod` inside a macro.
+#[macro_export]
+macro_rules! operations {
+    ($($module:ident :: $op:ident),+ $(,)?) => {
+        $(pub use $module::$op;)+
+        pub static OPERATIONS: &[$crate::call::Entry] = &[$($crate::call::Entry::of::<$op>()),+];
+    };
+}
+
+/// A service: its name, how it speaks, its model, its operations; and the test that our types are
+/// the model's.
+#[macro_export]
+macro_rules! service {
+    (
+        $(#[$doc:meta])*
+        $name:ident {
+            error: $error:ty,
+            source: $source:literal,
+            signing_name: $signing:literal,
+            protocol: $speech:ident { $($field:ident : $value:expr),* $(,)? },
+            model: $file:literal $(,)?
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl $crate::call::Service for $name {
+            const SOURCE: &'static str = $source;
+            type Error = $error;
+            fn table() -> &'static $crate::call::ServiceTable {
+                &TABLE
+            }
+            fn model() -> &'static $crate::wire::Model {
+                static MODEL: std::sync::LazyLock<$crate::wire::Model> =
+                    std::sync::LazyLock::new(|| {
+                        $crate::wire::Model::parse(include_str!(concat!(
+                            env!("CARGO_MANIFEST_DIR"),
+                            "/models/",
+                            $file
+                        )))
+                    });
+                &MODEL
+            }
+        }
+
+        pub static TABLE: $crate::call::ServiceTable = $crate::call::ServiceTable {
+            source: $source,
+            signing_name: $signing,
+            speech: $crate::call::Speech::$speech { $($field: $value),* },
+            model: <$name as $crate::call::Service>::model,
+            operations: OPERATIONS,
+        };
+
+        #[test]
+        fn our_types_are_the_models() {
+            $crate::call::conformance::conforms(&TABLE);
+        }
+    };
+}

@@ -1,0 +1,100 @@
+//! The event of a call that changes something commits in the same transaction as its change. It
+//! waits in the outbox until the audit log has it; what a crash leaves there is logged at the next
+//! start. So there is no change without an event, whenever the power goes.
+use super::Server;
+use crate::audit::{AuditError, Event};
+use crate::seal::Table;
+use crate::store::{Record, StoreError, Tx};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// The events of one call: its own, and those of calls made on the caller's behalf.
+#[derive(Debug, Serialize, Deserialize)]
+struct Waiting {
+    events: Vec<Event>,
+}
+impl Record for Waiting {
+    const TABLE: Table = Table::new("outbox");
+    const CACHED: bool = false;
+}
+
+/// How many leave in one transaction.
+const BATCH: usize = 512;
+
+/// What the log has and the store may forget.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    logged: Mutex<Vec<String>>,
+}
+
+impl Outbox {
+    pub(super) fn put(tx: &mut Tx<'_>, id: &str, events: Vec<Event>) -> Result<(), StoreError> {
+        tx.put(&[id], Waiting { events }).map(drop)
+    }
+
+    pub(super) fn logged(&self, id: String) {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    /// Forgets what the log has. Called now and then, so that one commit serves many calls.
+    pub async fn sweep(&self, server: &Server) -> Result<(), StoreError> {
+        loop {
+            let batch: Vec<String> = {
+                let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = logged.len().min(BATCH);
+                logged.drain(..count).collect()
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let mut tx = server.store.begin();
+            for id in &batch {
+                tx.delete::<Waiting>(&[id])?;
+            }
+            if let Err(error) = tx.commit().await {
+                self.logged.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
+                return Err(error);
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+/// Logs the events that a crash kept from the log, and empties the outbox. `known` reads the ids of
+/// the events that the log's end holds; it is asked only if something waits. Answers how many events
+/// were missing.
+pub async fn replay(
+    server: &Server,
+    known: impl FnOnce() -> Result<HashSet<String>, AuditError>,
+) -> Result<usize, ReplayError> {
+    if server.store.begin().list_all::<Waiting>(1).await?.is_empty() {
+        return Ok(0);
+    }
+    let (known, mut missing) = (known()?, 0);
+    loop {
+        let mut tx = server.store.begin();
+        let waiting = tx.list_all::<Waiting>(BATCH).await?;
+        if waiting.is_empty() {
+            return Ok(missing);
+        }
+        for (key, waiting) in &waiting {
+            let lost = waiting.events.iter().filter(|event| !known.contains(&event.event_id));
+            for event in lost {
+                server.audit.record(std::slice::from_ref(event)).await?;
+                missing += 1;
+            }
+            if let Some(id) = key.first() {
+                tx.delete::<Waiting>(&[id])?;
+            }
+        }
+        tx.commit().await?;
+    }
+}

@@ -1,0 +1,272 @@
+//! The way of every call: model check → typed decode → execute → commit (a conflict runs the whole
+//! call again) → audit → encode. No answer leaves before its event is durable.
+use super::event::{self, Called, Trail};
+use super::{Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service};
+use crate::audit::{self, Event, EventType, UserIdentity};
+use crate::authorize::Caller;
+use crate::store::StoreError;
+use crate::types::{AccountId, Arn, Region, Timestamp};
+use crate::wire::{Fault, json};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Conflicts that one call outlives. Beyond it the caller is asked to slow down: so many rivals for
+/// the same rows are a load problem, not a bug.
+const MAX_ATTEMPTS: u32 = 16;
+
+/// An operation's outcome before its event is durable.
+struct Done {
+    reply: Reply,
+    events: Vec<Event>,
+    /// Whether the events also wait in the outbox, committed with the change.
+    in_outbox: bool,
+}
+
+pub(super) async fn run<O: Operation>(
+    server: &Server,
+    caller: &Caller,
+    arrival: &Arrival,
+    body: &[u8],
+) -> Reply {
+    let now = server.clock.now();
+    let done = match check::<O>(body) {
+        Ok(()) => attempt::<O>(server, caller, arrival, body, now).await,
+        Err(fault) => {
+            let event = finish::<O>(caller, arrival, body, &mut Trail::default(), now, Err(&fault));
+            Done { reply: Err(fault), events: vec![event], in_outbox: false }
+        }
+    };
+    let outcome = server.audit.record(&done.events).await;
+    if let Err(error) = outcome {
+        tracing::error!(request = arrival.request_id, %error, "the audit log refused an event");
+        return Err(Fault::internal());
+    }
+    if done.in_outbox {
+        server.outbox.logged(arrival.event_id.clone());
+    }
+    done.reply
+}
+
+/// Checks the request against the service's model, so that the messages are AWS's own.
+fn check<O: Operation>(body: &[u8]) -> Result<(), Fault> {
+    let protocol = O::Service::table().protocol();
+    match O::Service::model().operation(O::NAME) {
+        Some(operation) => operation.check(body).map_err(|rejection| rejection.fault(protocol)),
+        None => Err(Fault::unknown_operation(protocol, O::NAME, None)),
+    }
+}
+
+async fn attempt<O: Operation>(
+    server: &Server,
+    caller: &Caller,
+    arrival: &Arrival,
+    body: &[u8],
+    now: Timestamp,
+) -> Done {
+    let protocol = O::Service::table().protocol();
+    for _ in 0..MAX_ATTEMPTS {
+        let request: O = match json::decode(body) {
+            Ok(request) => request,
+            Err(rejection) => {
+                return refused::<O>(caller, arrival, body, now, rejection.fault(protocol));
+            }
+        };
+        let mut call = Call {
+            server,
+            arrival,
+            caller,
+            now,
+            tx: server.store.begin(),
+            trail: Trail::default(),
+            via: None,
+        };
+        match request.execute(&mut call).await {
+            Ok(response) => match commit::<O>(call, body, &response).await {
+                Ok(done) => return done,
+                Err(StoreError::Conflict) => {}
+                Err(error) => {
+                    return failed::<O>(caller, arrival, body, now, error.into());
+                }
+            },
+            Err(error) if error.is_conflict() => {}
+            Err(error) => {
+                let mut trail = call.trail;
+                return failed_with::<O>(caller, arrival, body, now, error, &mut trail);
+            }
+        }
+    }
+    refused::<O>(caller, arrival, body, now, Fault::throttled(protocol))
+}
+
+/// Commits the call's writes together with its event.
+async fn commit<O: Operation>(
+    mut call: Call<'_>,
+    body: &[u8],
+    response: &O::Response,
+) -> Result<Done, StoreError> {
+    let encoded = json::encode(response)
+        .map_err(|e| StoreError::Corrupt(format!("an answer cannot be encoded: {e}")))?;
+    let event =
+        finish::<O>(call.caller, call.arrival, body, &mut call.trail, call.now, Ok(&encoded));
+    let mut events = std::mem::take(&mut call.trail.inner);
+    events.push(event);
+    let in_outbox = !call.tx.is_read_only();
+    if in_outbox {
+        Outbox::put(&mut call.tx, &call.arrival.event_id, events.clone())?;
+    }
+    call.tx.commit().await?;
+    Ok(Done { reply: Ok(encoded), events, in_outbox })
+}
+
+type ErrorOf<O> = <<O as Operation>::Service as Service>::Error;
+
+fn failed<O: Operation>(
+    caller: &Caller,
+    arrival: &Arrival,
+    body: &[u8],
+    now: Timestamp,
+    error: ErrorOf<O>,
+) -> Done {
+    failed_with::<O>(caller, arrival, body, now, error, &mut Trail::default())
+}
+
+fn failed_with<O: Operation>(
+    caller: &Caller,
+    arrival: &Arrival,
+    body: &[u8],
+    now: Timestamp,
+    error: ErrorOf<O>,
+    trail: &mut Trail,
+) -> Done {
+    use crate::wire::ServiceError;
+    let fault = error.fault();
+    if fault.is_ours() {
+        // The caller learns nothing of our insides; the log learns everything, once.
+        tracing::error!(request = arrival.request_id, operation = O::NAME, %error, "call failed");
+    }
+    let event = finish::<O>(caller, arrival, body, trail, now, Err(&fault));
+    let mut events = std::mem::take(&mut trail.inner);
+    events.push(event);
+    Done { reply: Err(fault), events, in_outbox: false }
+}
+
+fn refused<O: Operation>(
+    caller: &Caller,
+    arrival: &Arrival,
+    body: &[u8],
+    now: Timestamp,
+    fault: Fault,
+) -> Done {
+    let event = finish::<O>(caller, arrival, body, &mut Trail::default(), now, Err(&fault));
+    Done { reply: Err(fault), events: vec![event], in_outbox: false }
+}
+
+/// The call's event. `outcome` is the encoded answer, or the fault.
+fn finish<O: Operation>(
+    caller: &Caller,
+    arrival: &Arrival,
+    body: &[u8],
+    trail: &mut Trail,
+    now: Timestamp,
+    outcome: Result<&[u8], &Fault>,
+) -> Event {
+    let called = Called { source: O::Service::SOURCE, name: O::NAME, read_only: O::READ_ONLY };
+    let mut event = event::of_call(caller, arrival, called, trail, now);
+    event.request_parameters = recorded(body, O::RECORDED);
+    match outcome {
+        Ok(answer) => event.response_elements = recorded(answer, O::ANSWER_RECORDED),
+        Err(fault) => event::mark_failed(&mut event, Some(fault)),
+    }
+    event
+}
+
+/// Picks the members that may be logged. Only they are parsed: a secret beside them is passed over
+/// unread.
+fn recorded(body: &[u8], allowed: &[&str]) -> Option<Value> {
+    if allowed.is_empty() || body.is_empty() {
+        return None;
+    }
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
+    let names = |entry: &&str| entry.split(['.', '=']).next().unwrap_or_default().to_owned();
+    let allowed_names: Vec<String> = allowed.iter().map(|entry| names(entry)).collect();
+    let picked = members
+        .into_iter()
+        .filter(|(name, _)| allowed_names.iter().any(|allowed| allowed == name))
+        .filter_map(|(name, raw)| Some((name.into_owned(), serde_json::from_str(raw.get()).ok()?)))
+        .collect();
+    Some(audit::parameters(&Value::Object(picked), allowed)).filter(|v| !v.is_null())
+}
+
+/// Records a request that did not get as far as an operation, and answers its fault.
+pub async fn refuse(
+    server: &Server,
+    arrival: &Arrival,
+    source: &str,
+    name: &str,
+    identity: UserIdentity,
+    fault: Fault,
+) -> Fault {
+    let called = Called { source, name, read_only: false };
+    let account = identity.account_id.clone().unwrap_or_default();
+    let mut event = event::blank(arrival, called, identity, account, server.clock.now());
+    event::mark_failed(&mut event, Some(&fault));
+    match server.audit.record(&[event]).await {
+        Ok(()) => fault,
+        Err(error) => {
+            tracing::error!(request = arrival.request_id, %error, "the audit log refused an event");
+            Fault::internal()
+        }
+    }
+}
+
+/// The event of something that a service did by itself, such as destroying a key that was due.
+pub fn service_event(
+    server: &Server,
+    source: &str,
+    name: &str,
+    account: &AccountId,
+    region: &Region,
+    resource: (&str, &Arn),
+) -> Event {
+    let random = &server.random;
+    let arrival = Arrival {
+        request_id: random.uuid().to_string(),
+        event_id: random.uuid().to_string(),
+        region: region.clone(),
+        source_ip: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        user_agent: source.to_owned(),
+        tls: None,
+    };
+    let called = Called { source, name, read_only: false };
+    let identity = UserIdentity::service(account.as_str(), source);
+    let now = server.clock.now();
+    let mut event = event::blank(&arrival, called, identity, account.to_string(), now);
+    event.source_ip_address = source.to_owned();
+    event.event_type = EventType::AwsServiceEvent;
+    let (kind, arn) = resource;
+    event.resources = vec![audit::Resource {
+        account_id: account.to_string(),
+        resource_type: kind.to_owned(),
+        arn: arn.to_string(),
+    }];
+    event
+}
+
+/// Commits a transaction that a background task made, with its events.
+impl Server {
+    pub async fn commit_service_events(
+        &self,
+        mut tx: crate::store::Tx<'_>,
+        events: Vec<Event>,
+    ) -> Result<(), super::outbox::ReplayError> {
+        let Some(id) = events.first().map(|e| e.event_id.clone()) else { return Ok(()) };
+        Outbox::put(&mut tx, &id, events.clone())?;
+        tx.commit().await?;
+        self.audit.record(&events).await?;
+        self.outbox.logged(id);
+        Ok(())
+    }
+}
+

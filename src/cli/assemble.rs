@@ -1,0 +1,226 @@
+//! From a data directory and a device to a server.
+use super::StartError;
+use super::files::make_dir;
+use crate::audit::{self, AuditSink, Log};
+use crate::call::{self, Outbox, Server};
+use crate::clock::Clock;
+use crate::identity::{AccessKey, Account, IdentityError, NewUser, User};
+use crate::monitor::Metrics;
+use crate::random::Random;
+use crate::root_of_trust::{Deployment, RootOfTrust};
+use crate::store::{Embedded, Store, StoreError};
+use crate::types::{AccountId, Region, SecretText, Tags};
+use claviger_hsm::Hsm;
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How many of the log's last records are searched for events that still wait in the outbox. The
+/// outbox is emptied every second; no second has had this many.
+const RECENT_RECORDS: u64 = 200_000;
+const ADMINISTRATOR: &str = "admin";
+
+/// What a server is opened from.
+#[derive(Debug)]
+pub struct Opened {
+    pub server: Arc<Server>,
+    /// The server's audit log, to be closed at the end.
+    pub log: Arc<Log>,
+}
+
+/// What the parts of a server are made with.
+#[derive(Clone, Debug)]
+pub struct Seams {
+    pub hsm: Arc<dyn Hsm>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub regions: BTreeSet<Region>,
+}
+
+/// Root credentials that an account is to have.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    pub access_key_id: String,
+    pub secret: SecretText,
+    pub account: AccountId,
+}
+
+fn store_dir(data: &Path) -> PathBuf {
+    data.join("store")
+}
+fn audit_dir(data: &Path) -> PathBuf {
+    data.join("audit")
+}
+
+/// Opens an existing deployment.
+pub async fn open(data: &Path, seams: Seams) -> Result<Opened, StartError> {
+    check_private(data)?;
+    match Deployment::read(data)? {
+        Some(deployment) if deployment.ready => {
+            let (hsm, random, dir) = (seams.hsm.clone(), seams.random.clone(), data.to_owned());
+            let root =
+                blocking(move || RootOfTrust::open(hsm, random, &dir, &deployment)).await??;
+            assemble(data, seams, root, false).await
+        }
+        _ => Err(StartError::Data {
+            path: data.to_owned(),
+            what: "is no deployment yet: make one with `claviger init`".into(),
+        }),
+    }
+}
+
+/// Makes a deployment: the root key, the domain key, the store, and what `first` puts into it.
+/// Until all of it is there nothing counts; what an interrupted attempt left is made anew.
+pub async fn create(
+    data: &Path,
+    seams: Seams,
+    first: impl AsyncFnOnce(&Server) -> Result<(), StartError>,
+) -> Result<Opened, StartError> {
+    make_dir(data)?;
+    check_private(data)?;
+    discard_unfinished(data)?;
+    let (hsm, random, dir) = (seams.hsm.clone(), seams.random.clone(), data.to_owned());
+    let (root, mut deployment) =
+        blocking(move || RootOfTrust::create(hsm, random, &dir)).await??;
+    let opened = assemble(data, seams, root, true).await?;
+    first(&opened.server).await?;
+    deployment.mark_ready(data)?;
+    Ok(opened)
+}
+
+/// Refuses where a deployment is, and clears away what a creation that was cut short left behind.
+fn discard_unfinished(data: &Path) -> Result<(), StartError> {
+    let bad = |what: &str| StartError::Data { path: data.to_owned(), what: what.to_owned() };
+    let rest = [store_dir(data), audit_dir(data)];
+    match Deployment::read(data)? {
+        Some(deployment) if deployment.ready => {
+            Err(bad("is a deployment already; it was left unchanged"))
+        }
+        Some(_) => {
+            for dir in rest.iter().filter(|dir| dir.exists()) {
+                std::fs::remove_dir_all(dir).map_err(|e| bad(&e.to_string()))?;
+            }
+            Ok(())
+        }
+        None if rest.iter().any(|dir| dir.exists()) => Err(bad(
+            "holds a store or an audit log, but no deployment.json, without which nothing opens \
+             them. Restore that file from a backup, or use another directory",
+        )),
+        None => Ok(()),
+    }
+}
+
+async fn assemble(
+    data: &Path,
+    seams: Seams,
+    root: RootOfTrust,
+    new: bool,
+) -> Result<Opened, StartError> {
+    let root = Arc::new(root);
+    let (store_at, audit_at) = (store_dir(data), audit_dir(data));
+    if !new && !store_at.exists() {
+        let what = "the store is gone, but deployment.json says that there was one".into();
+        return Err(StartError::Data { path: store_at, what });
+    }
+    for dir in [&store_at, &audit_at] {
+        make_dir(dir)?;
+    }
+    let backend = blocking(move || Embedded::open(&store_at)).await??;
+    let keys = Arc::new(root.row_keys()?);
+    let store = Store::open(Arc::new(backend), keys, seams.random.clone(), new).await?;
+    let (key, cluster, dir) = (root.audit_key(), root.cluster(), audit_at.clone());
+    let (log, recovery) = blocking(move || Log::open(&dir, key.expose(), cluster)).await??;
+    if recovery.torn_bytes > 0 {
+        let bytes = recovery.torn_bytes;
+        tracing::warn!(bytes, "cut off an unfinished, never acknowledged end of the audit log");
+    }
+    let log = Arc::new(log);
+    let server = Arc::new(Server {
+        store,
+        root,
+        audit: log.clone() as Arc<dyn AuditSink>,
+        clock: seams.clock,
+        random: seams.random,
+        regions: seams.regions,
+        metrics: Metrics::default(),
+        outbox: Outbox::default(),
+    });
+    let since = recovery.last_n.saturating_sub(RECENT_RECORDS);
+    let missing = call::replay(&server, || audit::recent_event_ids(&audit_at, since))
+        .await
+        .map_err(|e| StartError::Other(format!("cannot bring the audit log up to date: {e}")))?;
+    if missing > 0 {
+        tracing::warn!(missing, "logged events that a crash had kept from the audit log");
+    }
+    Ok(Opened { server, log })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| StartError::Other(e.to_string()))
+}
+
+/// A directory that others can read or write is refused: it holds wrapped keys and the audit log.
+fn check_private(dir: &Path) -> Result<(), StartError> {
+    let bad = |what: String| StartError::Data { path: dir.to_owned(), what };
+    let metadata = std::fs::metadata(dir).map_err(|e| bad(e.to_string()))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if !metadata.is_dir() {
+        return Err(bad("is not a directory".into()));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(bad("belongs to another user".into()));
+    }
+    if mode & 0o077 != 0 {
+        return Err(bad(format!("has mode {mode:o}; it must be 700: others must not get in")));
+    }
+    Ok(())
+}
+
+/// Puts an account with an administrator in place and answers the administrator's access key. An
+/// administrator that is there already keeps its key.
+pub async fn seed_administrator(
+    server: &Server,
+    account: &AccountId,
+    known: Option<(String, SecretText)>,
+) -> Result<(String, SecretText), IdentityError> {
+    let (now, random) = (server.clock.now(), server.random.clone());
+    let mut tx = server.store.begin();
+    Account::ensure(&mut tx, account, now).await?;
+    let new = NewUser {
+        account: account.clone(),
+        name: ADMINISTRATOR.into(),
+        path: "/".into(),
+        tags: Tags::default(),
+    };
+    let user = User::insert(&mut tx, new, &*random, now).await?;
+    let everything = serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+    });
+    let user = user.with_policy(&mut tx, "AdministratorAccess", everything.to_string())?;
+    let key = AccessKey::insert(&mut tx, &user, known, &*random, now)?;
+    tx.commit().await?;
+    Ok((key.id.clone(), key.secret.clone()))
+}
+
+/// Whether the account's administrator is there.
+pub async fn has_administrator(server: &Server, account: &AccountId) -> Result<bool, StoreError> {
+    let mut tx = server.store.begin();
+    Ok(User::load(&mut tx, account, ADMINISTRATOR).await?.is_some())
+}
+
+/// Gives further accounts their fixed root credentials.
+pub async fn seed_accounts(server: &Server, seeds: &[Seed]) -> Result<(), IdentityError> {
+    for seed in seeds {
+        let now = server.clock.now();
+        let mut tx = server.store.begin();
+        Account::ensure(&mut tx, &seed.account, now).await?;
+        let (id, secret) = (&seed.access_key_id, seed.secret.clone());
+        AccessKey::seed_root(&mut tx, &seed.account, id, secret, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

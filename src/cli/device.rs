@@ -1,0 +1,95 @@
+//! Opens the device that the configuration names.
+use super::StartError;
+use crate::config::Config;
+use crate::random::{Random, SystemRandom};
+use crate::root_of_trust::Deployment;
+use claviger_hsm::{Hsm, Pin, Pkcs11Config, Pkcs11Hsm, SoftwareHsm};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+const SEED_FILE: &str = "software-root.seed";
+
+/// The configured token; a file instead of it only if the operator insists.
+pub(super) fn configured(config: &Config, insecure: bool) -> Result<Arc<dyn Hsm>, StartError> {
+    match (&config.pkcs11, insecure) {
+        (Some(_), false) => Ok(Arc::new(token(config)?)),
+        (None, true) => software(&config.data),
+        (Some(_), true) => Err(StartError::Other(
+            "the configuration names a token and --insecure-software-root asks for none: choose"
+                .into(),
+        )),
+        (None, false) => Err(StartError::Other(
+            "the configuration names no token: add a [pkcs11] section. (For a try without one \
+             there is --insecure-software-root, which keeps the root key in a file.)"
+                .into(),
+        )),
+    }
+}
+
+/// The token of the configuration, logged in with one attempt.
+pub(super) fn token(config: &Config) -> Result<Pkcs11Hsm, StartError> {
+    let Some(pkcs11) = &config.pkcs11 else {
+        return Err(StartError::Other("the configuration has no [pkcs11] section".into()));
+    };
+    Ok(Pkcs11Hsm::open(Pkcs11Config {
+        module: pkcs11.module.clone(),
+        token_label: pkcs11.token.clone(),
+        pin: read_pin(&pkcs11.pin_file)?,
+    })?)
+}
+
+/// The PIN of a file that nobody else can read, without the newline at its end.
+pub(super) fn read_pin(path: &Path) -> Result<Pin, StartError> {
+    let bad = |what: String| StartError::Other(format!("{}: {what}", path.display()));
+    let metadata = std::fs::metadata(path).map_err(|e| bad(e.to_string()))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(bad(format!("has mode {mode:o}; a PIN file must be 600")));
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?);
+    Ok(Pin::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// A device made of a file. It protects nothing: whoever reads the file has every key.
+pub(super) fn software(dir: &Path) -> Result<Arc<dyn Hsm>, StartError> {
+    eprintln!(
+        "claviger: warning: --insecure-software-root: the root key lies in a file of {}; whoever \
+         reads that directory has every key and every secret",
+        dir.display()
+    );
+    let device = SoftwareHsm::seeded(seed(dir)?);
+    // It forgets which roots it had; their names are in the deployment, their keys in the seed.
+    for root in Deployment::read(dir)?.iter().flat_map(Deployment::roots) {
+        device.create_root_key(root)?;
+    }
+    Ok(Arc::new(device))
+}
+
+fn seed(dir: &Path) -> Result<[u8; 32], StartError> {
+    let path = dir.join(SEED_FILE);
+    let bad = |what: String| StartError::Data { path: path.clone(), what };
+    match std::fs::read(&path) {
+        Ok(bytes) => bytes.try_into().map_err(|_| bad("is not 32 bytes long".into())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let mut seed = [0; 32];
+            SystemRandom.fill(&mut seed);
+            let write = || -> std::io::Result<()> {
+                std::fs::create_dir_all(dir)?;
+                std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
+                let mut file = std::fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)?;
+                file.write_all(&seed)?;
+                file.sync_all()
+            };
+            write().map_err(|e| bad(e.to_string()))?;
+            Ok(seed)
+        }
+        Err(e) => Err(bad(e.to_string())),
+    }
+}

@@ -1,0 +1,132 @@
+//! The commands. Each is a file; this one has their arguments, the exit codes and the logging.
+mod assemble;
+mod dev;
+mod device;
+mod doctor;
+mod env_file;
+mod files;
+mod init;
+mod serve;
+mod start_error;
+
+pub use assemble::{Opened, Seed, create, open, seed_accounts};
+pub use start_error::StartError;
+
+use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+Start here:
+  claviger dev                 a server for a first try; prints what to export
+  claviger dev --help          its options
+  claviger init --config FILE  a production deployment: root key, account, administrator
+  claviger serve --config FILE serves it
+  claviger doctor --config FILE  what the token is and can do, and what is wrong with it
+
+Exit codes:
+  0  done, or stopped by SIGTERM or SIGINT after the last request
+  1  failed for a reason that is none of the following
+  2  the arguments are wrong
+  3  the configuration is wrong
+  4  the device is wrong: module, token, PIN, key, mechanism
+  5  the data directory is wrong: missing, of another token, altered, in use
+  6  the address cannot be listened on
+
+Environment:
+  CLAVIGER_LOG   what is logged: error, warn, info (default), debug
+";
+
+/// Keys rooted in hardware that you own, and secrets under them, with the AWS wire protocol: AWS
+/// SDKs, the AWS CLI and the tools built on them work with `--endpoint-url`.
+#[derive(Debug, Parser)]
+#[command(name = "claviger", version, about, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve everything for a first try: a SoftHSM token of its own, an account, an administrator
+    Dev(DevArguments),
+    /// Make a deployment: the root key in the token, the store, an account, an administrator
+    Init(ConfigArguments),
+    /// Serve a deployment
+    Serve(ConfigArguments),
+    /// Say what the device is, what it can do, and what is wrong with it
+    Doctor(ConfigArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct DevArguments {
+    /// Where the token, the store and the credentials live [default: ~/.local/share/claviger/dev].
+    /// The same directory again: the same keys, the same data
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen; a loopback address
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4566")]
+    listen: SocketAddr,
+    /// Where to write the `export` lines [default: DIR/env]
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Root credentials of a further account, such as test:test:000000000000. Repeatable
+    #[arg(long, value_name = "KEY:SECRET:ACCOUNT", value_parser = dev::parse_credentials)]
+    credentials: Vec<Seed>,
+    /// Keep the root key in a file instead of a token: for machines without SoftHSM, never for
+    /// secrets
+    #[arg(long)]
+    insecure_software_root: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArguments {
+    /// The configuration file (TOML); docs/operations.md shows one
+    #[arg(long, value_name = "FILE", env = "CLAVIGER_CONFIG")]
+    config: PathBuf,
+    /// Keep the root key in a file of the data directory instead of a token: never for secrets
+    #[arg(long)]
+    insecure_software_root: bool,
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("claviger: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Takes the process's secrets out of others' reach. What does not hold is said, not fatal.
+fn harden() {
+    for (measure, error) in crate::memory::process::harden().failures() {
+        eprintln!("claviger: warning: {measure:?} does not hold: {error}");
+    }
+}
+
+/// Logs to standard error: lines for people, or JSON for machines.
+fn start_logging(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CLAVIGER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process, as tests do, keeps the first logger.
+    let _ = if json { log.json().try_init() } else { log.try_init() };
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| StartError::Other(format!("cannot start the runtime: {e}")))
+}

@@ -1,0 +1,45 @@
+//! Why a command failed, and the exit code that says so.
+use crate::audit::AuditError;
+use crate::config::ConfigError;
+use crate::http::{ListenError, TlsError};
+use crate::root_of_trust::RootError;
+use crate::store::StoreError;
+use claviger_hsm::HsmError;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    #[error("{0}")]
+    Device(#[from] HsmError),
+    #[error("{0}")]
+    Root(#[from] RootError),
+    #[error("{path}: {what}")]
+    Data { path: PathBuf, what: String },
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    #[error("audit log: {0}")]
+    Audit(#[from] AuditError),
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: std::net::SocketAddr, error: String },
+    #[error("{0}")]
+    Plain(#[from] ListenError),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl StartError {
+    /// As `claviger --help` lists them.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Tls(_) | Self::Plain(_) => 3,
+            Self::Device(_) | Self::Root(RootError::Device(_)) => 4,
+            Self::Root(_) | Self::Data { .. } | Self::Store(_) | Self::Audit(_) => 5,
+            Self::Listen { .. } => 6,
+            Self::Other(_) => 1,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Health and metrics, without credentials: on a listener of their own, or beside the API where that
+//! is loopback.
+use super::{Connections, Handler, Incoming};
+use crate::call::Server;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone, Debug)]
+pub struct Admin {
+    server: Arc<Server>,
+    /// Of the API's listener, once there is one.
+    connections: Option<Arc<Connections>>,
+}
+
+impl Admin {
+    pub fn new(server: Arc<Server>) -> Self {
+        Self { server, connections: None }
+    }
+
+    #[must_use]
+    pub fn with_connections(self, connections: Arc<Connections>) -> Self {
+        Self { connections: Some(connections), ..self }
+    }
+
+    /// The page, if the request is for one.
+    pub async fn answer(&self, head: &Parts) -> Option<Response<Bytes>> {
+        if head.method != Method::GET {
+            return None;
+        }
+        match head.uri.path() {
+            "/healthz" => Some(page(StatusCode::OK, TEXT, "ok\n".into())),
+            "/readyz" => Some(self.ready().await),
+            "/metrics" => Some(self.metrics()),
+            _ => None,
+        }
+    }
+
+    /// Ready to serve: the store answers and the device does.
+    async fn ready(&self) -> Response<Bytes> {
+        let mut faults = Vec::new();
+        let mut tx = self.server.store.begin();
+        if let Err(error) = tx.get::<Probe>(&["probe"]).await {
+            tracing::warn!(%error, "not ready: the store does not answer");
+            faults.push("store");
+        }
+        if let Err(error) = self.server.root.fresh_key().await {
+            tracing::warn!(%error, "not ready: the device does not answer");
+            faults.push("device");
+        }
+        if faults.is_empty() {
+            return page(StatusCode::OK, TEXT, "ready\n".into());
+        }
+        let text = format!("not ready: {}\n", faults.join(", "));
+        page(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+    }
+
+    fn metrics(&self) -> Response<Bytes> {
+        if let Some(c) = &self.connections {
+            let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+            self.server.metrics.connections(count(&c.open), count(&c.refused), count(&c.timed_out));
+        }
+        page(StatusCode::OK, METRICS, self.server.metrics.text())
+    }
+}
+
+/// A row that is never there: reading it shows that the store can be read.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Probe {}
+impl crate::store::Record for Probe {
+    const TABLE: crate::seal::Table = crate::seal::Table::new("probe");
+    const CACHED: bool = false;
+}
+
+impl Handler for Admin {
+    async fn handle(&self, request: Incoming) -> Response<Bytes> {
+        let missing = || page(StatusCode::NOT_FOUND, TEXT, "not found\n".into());
+        self.answer(&request.head).await.unwrap_or_else(missing)
+    }
+}
+
+pub(super) fn page(status: StatusCode, media_type: &'static str, text: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}

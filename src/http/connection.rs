@@ -1,0 +1,219 @@
+//! One connection from accept to close: handshake, protocol, and the watch over its deadlines.
+
+use std::{
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::Poll,
+    time::Duration,
+};
+
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::TcpStream,
+    time::{sleep_until, timeout},
+};
+
+use super::{
+    Connections, Handler, Limits, TlsDetails,
+    exchange::Peer,
+    listener::{Shared, Stop},
+    progress::{Phase, Progress},
+    stream::{Stream, Transport},
+    tls::HTTP2_ALPN,
+};
+
+/// HTTP/2 lets a client send so much over all streams before we have read it. h2's receive buffers
+/// of one connection are bounded by it.
+const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+enum Protocol {
+    Http1,
+    Http2,
+    /// Plain connections say it with their first bytes.
+    Either,
+}
+
+pub(super) async fn run<H: Handler>(shared: Arc<Shared<H>>, tcp: TcpStream, address: SocketAddr) {
+    // Small answers must not wait for the client's delayed acknowledgement.
+    let _ = tcp.set_nodelay(true);
+    let Some((transport, protocol, tls)) = shake_hands(&shared, tcp).await else { return };
+    let progress = Arc::new(Progress::new(&shared.limits));
+    let stream = Stream::new(transport, Arc::clone(&progress));
+    let builder = builder(&shared, &progress, &protocol);
+    let peer = Peer { shared: Arc::clone(&shared), address, tls, progress: Arc::clone(&progress) };
+    let peer = Arc::new(peer);
+    let service = service_fn(move |request| Arc::clone(&peer).answer(request));
+    let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let end = auto::Connection::graceful_shutdown;
+    watch(connection, end, &progress, &shared.stop, &shared.counters).await;
+}
+
+async fn shake_hands<H>(
+    shared: &Shared<H>,
+    tcp: TcpStream,
+) -> Option<(Transport, Protocol, Option<TlsDetails>)> {
+    let Some(tls) = &shared.tls else {
+        return Some((Transport::Plain(tcp), Protocol::Either, None));
+    };
+    let outcome = tokio::select! {
+        outcome = timeout(shared.limits.handshake, tls.accept(tcp)) => outcome,
+        () = shared.stop.asked() => return None,
+    };
+    match outcome {
+        Ok(Ok(stream)) => {
+            let (_, session) = stream.get_ref();
+            let http2 = session.alpn_protocol() == Some(HTTP2_ALPN);
+            let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+            let details = TlsDetails::of(session);
+            Some((Transport::Tls(Box::new(stream)), protocol, details))
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            None
+        }
+        Err(_) => {
+            shared.counters.timed_out.fetch_add(1, Relaxed);
+            None
+        }
+    }
+}
+
+fn builder<H>(
+    shared: &Shared<H>,
+    progress: &Arc<Progress>,
+    protocol: &Protocol,
+) -> auto::Builder<StreamTasks> {
+    let limits: &Limits = &shared.limits;
+    let tasks = StreamTasks {
+        progress: Arc::clone(progress),
+        counters: Arc::clone(&shared.counters),
+        lifetime: limits.stream_lifetime(),
+    };
+    let stream_window = u32::try_from(limits.max_body_bytes).unwrap_or(u32::MAX);
+    let header_list = u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX);
+    let mut builder = auto::Builder::new(tasks);
+    builder
+        .http1()
+        // Not `max_headers`, which is slower than hyper's constant 100: `exchange` counts them.
+        .max_buf_size(limits.max_header_bytes.max(super::limits::LEAST_HEADER_BYTES))
+        // `progress` has a deadline for heads that costs no timer per request.
+        .header_read_timeout(None);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2_streams)
+        .max_header_list_size(header_list)
+        .max_send_buf_size(limits.http2_send_buffer)
+        .initial_stream_window_size(stream_window.min(HTTP2_CONNECTION_WINDOW))
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .keep_alive_interval(limits.http2_ping)
+        .keep_alive_timeout(limits.http2_ping);
+    match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+        Protocol::Either => builder,
+    }
+}
+
+/// Polls the connection until it ends, cutting it at its deadline and ending it gracefully when it
+/// is idle too long or the server stops.
+///
+/// One timer for the whole connection, moved only when a nearer deadline appears or it fires: a busy
+/// connection touches it once in `Limits::idle`.
+async fn watch<C: Future>(
+    mut connection: Pin<&mut C>,
+    end_gracefully: impl Fn(Pin<&mut C>),
+    progress: &Progress,
+    stop: &Stop,
+    counters: &Connections,
+) {
+    let mut timer = pin!(sleep_until(progress.at(0)));
+    let mut armed = None;
+    let mut registered = false;
+    let mut stop_asked = pin!(stop.asked());
+    let end = |connection: Pin<&mut C>| {
+        progress.ends();
+        end_gracefully(connection);
+    };
+    std::future::poll_fn(|cx| {
+        // The wake-up for a stop is registered once and not at each poll, which would take a lock:
+        // this future never leaves its task, and a task's waker stays the same. Its outcome does
+        // not matter, as the flag is read below.
+        if !registered {
+            let _ = stop_asked.as_mut().poll(cx);
+            registered = true;
+        }
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if stop.is_asked() && !progress.is_ending() {
+                // hyper would wait for the rest of a first head; it is no request yet.
+                if progress.is(Phase::Head) {
+                    return Poll::Ready(());
+                }
+                end(connection.as_mut());
+                continue;
+            }
+            let deadline = progress.deadline();
+            if armed.is_some_and(|armed| deadline >= armed) && !timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            let now = progress.now();
+            if now >= deadline {
+                if progress.is(Phase::Idle) && !progress.is_ending() {
+                    counters.idle_closed.fetch_add(1, Relaxed);
+                    end(connection.as_mut());
+                    continue;
+                }
+                if !progress.is(Phase::Closing) && !progress.is_ending() {
+                    counters.timed_out.fetch_add(1, Relaxed);
+                }
+                progress.cut();
+                return Poll::Ready(());
+            }
+            let next = progress.due(now);
+            armed = Some(next);
+            timer.as_mut().reset(progress.at(next));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+/// Runs HTTP/2 streams as tasks, counts them, and ends those whose client takes no answer.
+#[derive(Clone)]
+struct StreamTasks {
+    progress: Arc<Progress>,
+    counters: Arc<Connections>,
+    lifetime: Duration,
+}
+
+struct Counted(Arc<Progress>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.stream_ended();
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for StreamTasks {
+    fn execute(&self, stream: F) {
+        self.progress.stream_began();
+        let counted = Counted(Arc::clone(&self.progress));
+        let (counters, lifetime) = (Arc::clone(&self.counters), self.lifetime);
+        tokio::spawn(async move {
+            if super::body::within(lifetime, pin!(stream)).await.is_none() {
+                counters.timed_out.fetch_add(1, Relaxed);
+            }
+            drop(counted);
+        });
+    }
+}

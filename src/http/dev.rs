@@ -1,0 +1,109 @@
+//! What only `claviger dev` offers, and only to its own machine: emptying the store and moving the
+//! clock, so that deletion windows can be tested in milliseconds.
+use super::Incoming;
+use super::admin::page;
+use crate::background;
+use crate::call::Server;
+use crate::clock::MovableClock;
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use serde::Deserialize;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// A hundred years: enough for every window, too little to overflow a date.
+const MOST_SECONDS: i64 = 100 * 366 * 86_400;
+
+type Seed = dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync;
+
+/// The developer's tools.
+pub struct DevTools {
+    server: Arc<Server>,
+    clock: Arc<MovableClock>,
+    /// Puts the accounts and keys back that the server was started with.
+    seed: Box<Seed>,
+    /// Keeps the clock's lead across restarts.
+    keep: Box<dyn Fn(i64) -> std::io::Result<()> + Send + Sync>,
+}
+
+impl Debug for DevTools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DevTools(..)")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_seconds: i64,
+}
+
+impl DevTools {
+    pub fn new(
+        server: Arc<Server>,
+        clock: Arc<MovableClock>,
+        seed: Box<Seed>,
+        keep: Box<dyn Fn(i64) -> std::io::Result<()> + Send + Sync>,
+    ) -> Self {
+        Self { server, clock, seed, keep }
+    }
+
+    /// The answer, if the request is for one of the tools.
+    pub(super) async fn answer(&self, request: &Incoming) -> Option<Response<Bytes>> {
+        let path = request.head.uri.path();
+        if !path.starts_with("/_claviger/") {
+            return None;
+        }
+        if !request.peer.ip().is_loopback() {
+            let text = "only for this machine\n".to_owned();
+            return Some(page(StatusCode::FORBIDDEN, TEXT, text));
+        }
+        let post = request.head.method == Method::POST;
+        let outcome = match path {
+            "/_claviger/reset" if post => self.reset().await,
+            "/_claviger/clock" if post => self.advance(&request.body).await,
+            "/_claviger/reset" | "/_claviger/clock" => {
+                let text = "POST is wanted\n".to_owned();
+                return Some(page(StatusCode::METHOD_NOT_ALLOWED, TEXT, text));
+            }
+            _ => return Some(page(StatusCode::NOT_FOUND, TEXT, "not found\n".into())),
+        };
+        Some(match outcome {
+            Ok(text) => page(StatusCode::OK, TEXT, text),
+            Err((status, text)) => page(status, TEXT, text),
+        })
+    }
+
+    async fn reset(&self) -> Result<String, (StatusCode, String)> {
+        let failed = |error: String| {
+            tracing::error!(%error, "reset failed");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the reset failed: see the log\n".to_owned())
+        };
+        self.server.store.clear().await.map_err(|e| failed(e.to_string()))?;
+        (self.seed)().await.map_err(failed)?;
+        Ok("the store is empty; the credentials are the same\n".into())
+    }
+
+    async fn advance(&self, body: &[u8]) -> Result<String, (StatusCode, String)> {
+        let usage = || {
+            let text = "send {\"advance_seconds\": n} with n from 0 to 100 years\n".to_owned();
+            (StatusCode::BAD_REQUEST, text)
+        };
+        let advance: Advance = serde_json::from_slice(body).map_err(|_| usage())?;
+        let ahead = self.clock.ahead_seconds().saturating_add(advance.advance_seconds);
+        if advance.advance_seconds < 0 || ahead > MOST_SECONDS {
+            return Err(usage());
+        }
+        (self.keep)(ahead).map_err(|error| {
+            tracing::error!(%error, "cannot keep the clock's lead");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the clock did not move: see the log\n".to_owned())
+        })?;
+        self.clock.advance(advance.advance_seconds);
+        // What became due is done before the answer, so that a test need not wait for it.
+        background::sweep(&self.server).await;
+        Ok(format!("the clock is {ahead} seconds ahead\n"))
+    }
+}

@@ -1,0 +1,34 @@
+//! Every way an identity operation fails. `api/iam/fault.rs` gives each its code and status.
+use crate::authorize::AccessDenied;
+use crate::policy::PolicyError;
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    #[error("{0}")]
+    NoSuchEntity(String),
+    #[error("{0}")]
+    AlreadyExists(String),
+    #[error("{0}")]
+    DeleteConflict(String),
+    #[error("{0}")]
+    LimitExceeded(String),
+    #[error("{0}")]
+    MalformedPolicy(String),
+    #[error("{0}")]
+    InvalidInput(String),
+    #[error("the access key id {0} belongs to another account")]
+    AccessKeyTaken(String),
+    #[error("{0}")]
+    AccessDenied(#[from] AccessDenied),
+
+    // From below. Logged with its cause; a client sees only the code.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<PolicyError> for IdentityError {
+    fn from(e: PolicyError) -> Self {
+        Self::MalformedPolicy(e.to_string())
+    }
+}

@@ -1,0 +1,210 @@
+//! The ciphertext blob, version 1: what Encrypt answers and Decrypt takes.
+//!
+//! ```text
+//! off len
+//!   0   4  01 02 02 00    its base64 begins "AQICA", which some clients look for
+//!   4   1  'C'            product
+//!   5   1  01             format version
+//!   6   1  01             suite: HKDF-SHA-256 / AES-256-GCM / 32-byte commitment
+//!   7   1  flags          bit 0: the key id is of a multi-Region key; all other bits 0
+//!   8  16  key id         UUID, or the 16 bytes of mrk-<32 hex>
+//!  24  16  material id    the first 16 bytes of KeyMaterialId
+//!  40  32  N              random
+//!  72  32  commitment
+//! 104  12  GCM IV         random
+//! 116   n  ciphertext
+//! 116+n 16 tag            n + 132 ≤ 6144
+//! ```
+//!
+//! From N on this is [`crate::seal::scheme`] with the label `claviger/v1/enc`. Associated data is the
+//! encryption context, sorted by the raw bytes of its keys and otherwise as the caller sent it, with
+//! no normalisation, case folding or trimming:
+//!
+//! ```text
+//! ec = u32be(number of pairs) ‖ for each: u32be(len key) ‖ key ‖ u32be(len value) ‖ value
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use hmac::Mac;
+use zeroize::Zeroizing;
+
+use crate::random::Random;
+use crate::seal::{self, Label, scheme};
+
+const PREFIX: [u8; 7] = [0x01, 0x02, 0x02, 0x00, b'C', 0x01, 0x01];
+const MULTI_REGION_FLAG: u8 = 1;
+const ID_BYTES: usize = 16;
+const HEADER_BYTES: usize = PREFIX.len() + 1 + 2 * ID_BYTES;
+
+/// The longest blob: the AWS model's limit for `CiphertextBlob`.
+pub const BLOB_MAX_BYTES: usize = 6144;
+/// What a blob is longer than its plaintext: 132 bytes.
+pub const BLOB_OVERHEAD_BYTES: usize = HEADER_BYTES + scheme::OVERHEAD_BYTES;
+pub const PLAINTEXT_MAX_BYTES: usize = BLOB_MAX_BYTES - BLOB_OVERHEAD_BYTES;
+
+/// The blob is not one of ours, or not what this material and context sealed. There is one such
+/// error and it has no reason: a reason would tell a forger how far the forgery came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ciphertext is invalid")]
+pub struct InvalidCiphertext;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the plaintext is longer than a ciphertext blob can hold")]
+pub struct PlaintextTooLong;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither a lower-case UUID nor mrk- and 32 lower-case hex digits")]
+pub struct InvalidKeyId;
+
+/// Seals `plaintext` for key `key_id` under its current material.
+pub fn seal(
+    material: &[u8; 32],
+    key_id: KeyIdBytes,
+    material_id: [u8; 16],
+    context: &BTreeMap<String, String>,
+    random: &dyn Random,
+    plaintext: &[u8],
+) -> Result<Vec<u8>, PlaintextTooLong> {
+    if plaintext.len() > PLAINTEXT_MAX_BYTES {
+        return Err(PlaintextTooLong);
+    }
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(&PREFIX);
+    header.push(if key_id.multi_region { MULTI_REGION_FLAG } else { 0 });
+    header.extend_from_slice(&key_id.bytes);
+    header.extend_from_slice(&material_id);
+    Ok(scheme::seal(material, &header, Label::ENC, &encode(context), random, plaintext))
+}
+
+/// `ec`
+fn encode(context: &BTreeMap<String, String>) -> Vec<u8> {
+    let size = 4 + context.iter().map(|(k, v)| 8 + k.len() + v.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(size);
+    out.extend_from_slice(&seal::length(context.len()));
+    // A map of strings iterates in the order of their bytes, which is the order wanted.
+    for text in context.iter().flat_map(|(key, value)| [key, value]) {
+        out.extend_from_slice(&seal::length(text.len()));
+        out.extend_from_slice(text.as_bytes());
+    }
+    out
+}
+
+/// A blob of the right form: it names the key and material to look up, and proves nothing yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Blob<'a> {
+    bytes: &'a [u8],
+    header: &'a [u8; HEADER_BYTES],
+    key_id: KeyIdBytes,
+    material_id: [u8; 16],
+}
+
+impl<'a> Blob<'a> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, InvalidCiphertext> {
+        if !(BLOB_OVERHEAD_BYTES..=BLOB_MAX_BYTES).contains(&bytes.len()) {
+            return Err(InvalidCiphertext);
+        }
+        let header = bytes.first_chunk::<HEADER_BYTES>().ok_or(InvalidCiphertext)?;
+        let rest = header.strip_prefix(&PREFIX).ok_or(InvalidCiphertext)?;
+        let (flags, rest) = rest.split_first().ok_or(InvalidCiphertext)?;
+        let (key_id, rest) = rest.split_first_chunk().ok_or(InvalidCiphertext)?;
+        let material_id = rest.first_chunk().ok_or(InvalidCiphertext)?;
+        let multi_region = match *flags {
+            0 => false,
+            MULTI_REGION_FLAG => true,
+            _ => return Err(InvalidCiphertext),
+        };
+        let key_id = KeyIdBytes { bytes: *key_id, multi_region };
+        Ok(Self { bytes, header, key_id, material_id: *material_id })
+    }
+
+    pub fn key_id(&self) -> KeyIdBytes {
+        self.key_id
+    }
+
+    /// See [`KeyMaterialId::prefix`].
+    pub fn material_id(&self) -> [u8; 16] {
+        self.material_id
+    }
+
+    /// The plaintext, if this material and this context sealed the blob.
+    pub fn open(
+        &self,
+        material: &[u8; 32],
+        context: &BTreeMap<String, String>,
+    ) -> Result<Zeroizing<Vec<u8>>, InvalidCiphertext> {
+        scheme::open(material, self.header, Label::ENC, &encode(context), self.bytes)
+            .map_err(|_| InvalidCiphertext)
+    }
+}
+
+/// A key id as blobs carry it. Its text has one spelling: lower-case, `mrk-` for multi-Region keys,
+/// otherwise a UUID with its hyphens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyIdBytes {
+    pub bytes: [u8; 16],
+    pub multi_region: bool,
+}
+
+impl fmt::Display for KeyIdBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.multi_region {
+            f.write_str("mrk-")?;
+        }
+        for (at, byte) in self.bytes.iter().enumerate() {
+            if !self.multi_region && matches!(at, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for KeyIdBytes {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let (digits, multi_region) = match text.strip_prefix("mrk-") {
+            Some(digits) => (digits.to_owned(), true),
+            None => (text.replace('-', ""), false),
+        };
+        let number = u128::from_str_radix(&digits, 16).map_err(|_| InvalidKeyId)?;
+        let id = Self { bytes: number.to_be_bytes(), multi_region };
+        // The parse above is lax about case, length and hyphens; the one spelling decides.
+        if id.to_string() == text { Ok(id) } else { Err(InvalidKeyId) }
+    }
+}
+
+/// The public identity of key material: `HMAC-SHA-256(material, "claviger/v1/key-material-id\0" ‖
+/// key id as text)`. It tells whether imported material is the same as before, and nothing about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyMaterialId([u8; 32]);
+
+impl KeyMaterialId {
+    pub fn of(material: &[u8; 32], key_id: KeyIdBytes) -> Self {
+        let mut mac = seal::keyed(material, Label::KEY_MATERIAL_ID);
+        mac.update(key_id.to_string().as_bytes());
+        Self(mac.finalize().into_bytes().into())
+    }
+
+    /// The part that blobs carry.
+    pub fn prefix(&self) -> [u8; 16] {
+        let mut prefix = [0; 16];
+        // 16 of 32 bytes: `zip` ends with the shorter.
+        prefix.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        prefix
+    }
+}
+
+/// As AWS writes it: 64 lower-case hex digits.
+impl fmt::Display for KeyMaterialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

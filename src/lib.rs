@@ -1,0 +1,28 @@
+//! claviger: keys rooted in hardware that you own, and secrets under them, with the wire protocol of
+//! AWS KMS and AWS Secrets Manager.
+//!
+//! A call flows one way: `http` (listener, signature) → `call` (the pipeline) → `api` (the operation)
+//! → `authorize` (the door) → `keys`, `secrets` → `store` and the device, with `audit` beside it.
+//! ARCHITECTURE.md walks one Encrypt through it.
+
+pub mod api; // what AWS offers: one folder a service, one file an operation
+pub mod audit; // CloudTrail-shaped events and the log that cannot be edited unseen
+pub mod authorize; // `Authorized<T>`: the only door
+pub mod background; // what happens by itself: deletion when a window ends
+pub mod call; // what an operation is, and the pipeline every call takes
+pub mod cli; // the commands
+pub mod clock; // where time enters
+pub mod config; // the configuration file
+pub mod http; // listener, TLS, limits, signatures, the way to an operation
+pub mod identity; // accounts, users, access keys
+pub mod keys; // KMS keys: material, aliases, ciphertexts, states
+pub mod memory; // locked memory and process hardening
+pub mod monitor; // metrics
+pub mod policy; // IAM's policy language, as a pure evaluator
+pub mod random; // where randomness enters
+pub mod root_of_trust; // the device, and the domain keys it wraps
+pub mod seal; // the one authenticated encryption, its keys and labels
+pub mod secrets; // secrets: versions, staging labels, envelopes
+pub mod store; // transactions over sealed rows
+pub mod types; // the words: ARN, account, region, bytes, encryption context
+pub mod wire; // AWS's protocols and its models as data

@@ -1,0 +1,248 @@
+//! Matching texts against compiled patterns, in time linear in the text for each `*`, without
+//! recursion: a mismatch goes back to the last `*` only, since an earlier one could not do better.
+
+use super::condition_keys::Conditions;
+use super::error::PolicyError;
+use super::template::{Syntax, Token, components, tokens};
+
+/// Whether letters are compared with their case. Without it, ASCII letters only are folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    Sensitive,
+    Insensitive,
+}
+
+/// A text with wildcards and variables, ready to be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    tokens: Box<[Token]>,
+    variables: bool,
+}
+
+impl Pattern {
+    pub fn compile(text: &str, syntax: Syntax) -> Result<Pattern, PolicyError> {
+        let tokens = tokens(text, syntax)?;
+        let variables = tokens.iter().any(|token| matches!(token, Token::Variable(_)));
+        Ok(Pattern { tokens: tokens.into(), variables })
+    }
+
+    /// Whether every variable has a value. A pattern with one that has none matches nothing.
+    pub fn resolves(&self, request: &Conditions<'_>) -> bool {
+        !self.variables
+            || self.tokens.iter().all(|token| match token {
+                Token::Variable(variable) => variable.value(request).is_some(),
+                _ => true,
+            })
+    }
+
+    pub fn matches(&self, text: &str, request: &Conditions<'_>, case: Case) -> bool {
+        if !self.resolves(request) {
+            return false;
+        }
+        let text = text.as_bytes();
+        let (mut token, mut at) = (0, 0);
+        let mut last_star: Option<(usize, usize)> = None;
+        loop {
+            let advanced = match self.tokens.get(token) {
+                Some(Token::Star) => {
+                    token += 1;
+                    if token == self.tokens.len() {
+                        return true;
+                    }
+                    last_star = Some((token, at));
+                    continue;
+                }
+                Some(other) => advance(other, text, at, request, case),
+                None if at == text.len() => return true,
+                None => None,
+            };
+            match (advanced, last_star) {
+                (Some(next), _) => (token, at) = (token + 1, next),
+                (None, None) => return false,
+                (None, Some((resume, from))) => {
+                    let Some(first) = text.get(from) else { return false };
+                    (token, at) = (resume, from + width(*first));
+                    last_star = Some((resume, at));
+                }
+            }
+        }
+    }
+}
+
+/// Where the text goes on behind this token, if the token fits here.
+fn advance(
+    token: &Token,
+    text: &[u8],
+    at: usize,
+    request: &Conditions<'_>,
+    case: Case,
+) -> Option<usize> {
+    let literal = match token {
+        Token::Literal(literal) => literal.as_bytes(),
+        Token::Variable(variable) => variable.value(request)?.as_bytes(),
+        Token::One => return text.get(at).map(|first| at + width(*first)),
+        Token::Star => return None,
+    };
+    let end = at + literal.len();
+    let here = text.get(at..end)?;
+    let same = match case {
+        Case::Sensitive => here == literal,
+        Case::Insensitive => here.eq_ignore_ascii_case(literal),
+    };
+    same.then_some(end)
+}
+
+/// The bytes of the UTF-8 character that starts with this one: `?` is a character, not a byte.
+fn width(first: u8) -> usize {
+    match first {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        0xc0.. => 2,
+        _ => 1,
+    }
+}
+
+/// An ARN pattern: "each of the six colon-delimited components of the ARN is checked separately" (IAM
+/// User Guide, "ARN condition operators"). The sixth takes the rest, colons included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArnPattern {
+    /// `*` alone.
+    Any,
+    Components(Box<[Pattern]>),
+    /// A pattern that becomes an ARN only when its variables are filled in, as `${aws:PrincipalArn}`.
+    Whole(Pattern),
+}
+
+impl ArnPattern {
+    /// `None` for what can never be an ARN.
+    pub fn compile(text: &str, syntax: Syntax) -> Result<Option<ArnPattern>, PolicyError> {
+        if text == "*" {
+            return Ok(Some(ArnPattern::Any));
+        }
+        let parts = components(text, syntax)?;
+        if parts.len() == 6 {
+            let parts = parts.into_iter().map(|part| Pattern::compile(part, syntax));
+            return Ok(Some(ArnPattern::Components(parts.collect::<Result<_, _>>()?)));
+        }
+        let whole = Pattern::compile(text, syntax)?;
+        Ok(whole.variables.then_some(ArnPattern::Whole(whole)))
+    }
+
+    pub fn resolves(&self, request: &Conditions<'_>) -> bool {
+        match self {
+            ArnPattern::Any => true,
+            ArnPattern::Components(parts) => parts.iter().all(|part| part.resolves(request)),
+            ArnPattern::Whole(pattern) => pattern.resolves(request),
+        }
+    }
+
+    pub fn matches(&self, arn: &str, request: &Conditions<'_>) -> bool {
+        match self {
+            ArnPattern::Any => true,
+            ArnPattern::Whole(pattern) => pattern.matches(arn, request, Case::Sensitive),
+            ArnPattern::Components(patterns) => {
+                let mut parts = arn.splitn(6, ':');
+                patterns.iter().all(|pattern| {
+                    parts.next().is_some_and(|part| pattern.matches(part, request, Case::Sensitive))
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Syntax = Syntax { wildcards: true, variables: true };
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        Pattern::compile(pattern, ALL).unwrap().matches(text, &Conditions::new(), Case::Sensitive)
+    }
+
+    #[test]
+    fn wildcards_beside_their_nearest_misses() {
+        for (pattern, yes, no) in [
+            ("abc", "abc", "abcd"),
+            ("a*", "a", "ba"),
+            ("*a", "bca", "ab"),
+            ("a*c", "abbc", "abb"),
+            ("a?c", "abc", "ac"),
+            ("a?c", "aäc", "abbc"),
+            ("*??", "äöü", "ä"),
+            ("*??", "€€", "€"),
+            ("a*b*c", "aXbYbZc", "aXcYb"),
+            ("*ab", "aab", "aba"),
+            ("", "", "a"),
+            ("*aab*", "aaab", "abab"),
+            ("ABC", "ABC", "abc"),
+        ] {
+            assert!(matches(pattern, yes), "{pattern} {yes}");
+            assert!(!matches(pattern, no), "{pattern} {no}");
+        }
+    }
+
+    #[test]
+    fn case_is_ignored_in_ascii_only() {
+        let pattern = Pattern::compile("kms:D*ä", ALL).unwrap();
+        let no_case = |text| pattern.matches(text, &Conditions::new(), Case::Insensitive);
+        assert!(no_case("KMS:decryptä"));
+        assert!(!no_case("KMS:decryptÄ"));
+    }
+
+    #[test]
+    fn substituted_text_is_literal() {
+        let mut request = Conditions::new();
+        request.set("aws:username", "*");
+        let pattern = Pattern::compile("a/${aws:username}/?*", ALL).unwrap();
+        assert!(pattern.matches("a/*/x", &request, Case::Sensitive));
+        assert!(!pattern.matches("a/b/x", &request, Case::Sensitive));
+    }
+
+    #[test]
+    fn a_variable_without_a_value_matches_nothing() {
+        let request = Conditions::new();
+        let pattern = Pattern::compile("*${aws:username}*", ALL).unwrap();
+        assert!(!pattern.resolves(&request));
+        assert!(!pattern.matches("", &request, Case::Sensitive));
+        assert!(!pattern.matches("${aws:username}", &request, Case::Sensitive));
+        let pattern = Pattern::compile("${aws:username, 'me'}*", ALL).unwrap();
+        assert!(pattern.matches("me too", &request, Case::Sensitive));
+        let mut request = Conditions::new();
+        request.set_list("aws:username", ["you", "they"]);
+        assert!(!pattern.matches("you", &request, Case::Sensitive), "several values are none");
+    }
+
+    #[test]
+    fn many_stars_end() {
+        // With backtracking over every star this would outlive the universe.
+        let pattern = "a*".repeat(100) + "b" + &"?*".repeat(100);
+        assert!(!matches(&pattern, &"a".repeat(2048)));
+        assert!(!matches(&("*".to_owned() + &"a?".repeat(100) + "b"), &"a".repeat(2048)));
+    }
+
+    #[test]
+    fn wildcards_of_an_arn_stay_in_their_component() {
+        let like = |pattern: &str, arn: &str| {
+            let pattern = ArnPattern::compile(pattern, ALL).unwrap();
+            pattern.is_some_and(|pattern| pattern.matches(arn, &Conditions::new()))
+        };
+        let arn = "arn:aws:sns:eu-west-1:111122223333:topic:sub";
+        assert!(like("arn:aws:sns:*:111122223333:*", arn));
+        assert!(like("arn:aws:sns:*:*:topic:s?b", arn));
+        assert!(!like("arn:aws:*:111122223333:topic:sub", arn), "one component short");
+        assert!(!like("arn:aws:sns:*", arn), "four components are no ARN");
+        assert!(like("*", arn));
+        assert!(!like("arn:*:*:*:*:*", "arn:aws:sns"));
+        assert!(!like("arn:aws:sns:*:111122223333:t*", "arn:aws:sns:x:y:111122223333:topic"));
+    }
+
+    #[test]
+    fn a_variable_may_hold_a_whole_arn() {
+        let mut request = Conditions::new();
+        request.set("aws:PrincipalArn", "arn:aws:iam::111122223333:user/*");
+        let pattern = ArnPattern::compile("${aws:PrincipalArn}", ALL).unwrap().unwrap();
+        assert!(pattern.matches("arn:aws:iam::111122223333:user/*", &request));
+        assert!(!pattern.matches("arn:aws:iam::111122223333:user/a", &request));
+    }
+}

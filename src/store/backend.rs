@@ -1,0 +1,108 @@
+//! What every store backend offers. One suite (`suite.rs`) holds all of them to it.
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::{AddAssign, Range, SubAssign};
+use std::sync::Arc;
+
+/// Identifies one commit.
+///
+/// Reserved by the caller before it seals its rows (the revision is in their associated data); a
+/// row carries the revision of the commit that wrote it. 0 = absent, so no commit may use it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+pub struct Revision(pub u64);
+
+/// All of `write`, if nothing in `read` has changed. `None` deletes the row.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    pub revision: Revision,
+    pub read: BTreeMap<Bytes, Revision>,
+    pub write: BTreeMap<Bytes, Option<Bytes>>,
+    pub delta: Digest,
+}
+
+/// A running digest over all rows: four lanes, each added with wrap-around. Opaque to a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Digest(pub [u64; 4]);
+
+impl AddAssign for Digest {
+    fn add_assign(&mut self, other: Self) {
+        for (lane, more) in self.0.iter_mut().zip(other.0) {
+            *lane = lane.wrapping_add(more);
+        }
+    }
+}
+
+impl SubAssign for Digest {
+    fn sub_assign(&mut self, other: Self) {
+        for (lane, less) in self.0.iter_mut().zip(other.0) {
+            *lane = lane.wrapping_sub(less);
+        }
+    }
+}
+
+/// Turns the running digest into the bytes stored beside the rows.
+///
+/// Sealed by the caller's key: the backend must be able neither to read nor to forge it. Two
+/// seals must differ (a fresh nonce), because the embedded backend tells by them whether a
+/// commit of unknown outcome was applied.
+pub trait Witness: Send + Sync + Debug {
+    fn seal(&self, digest: Digest, last: Revision) -> Bytes;
+}
+
+#[async_trait::async_trait]
+pub trait Backend: Debug + Send + Sync {
+    async fn get(&self, key: &[u8]) -> Result<Option<(Revision, Bytes)>, StoreError>;
+
+    /// Up to `limit` rows of `range`, in key order.
+    async fn scan(
+        &self,
+        range: Range<Bytes>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Revision, Bytes)>, StoreError>;
+
+    /// All writes or none: `Conflict` if anything in `read` has changed since (absent =
+    /// `Revision(0)`). Durable when it returns `Ok`. Dropping the future does not take it back.
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError>;
+
+    /// The state bytes last written with a commit (`None` in a new store).
+    async fn state(&self) -> Result<Option<Bytes>, StoreError>;
+
+    /// From now on every group of commits also stores
+    /// `witness.seal(start + Σ delta of the applied commits, highest revision)` in the same
+    /// durable write. No commit may be under way.
+    fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision);
+
+    /// Visits every row's key and revision without its value (start-up verification), in key
+    /// order, in chunks, off the async threads, as of one moment.
+    async fn for_each_row(
+        &self,
+        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
+    ) -> Result<(), StoreError>;
+
+    /// Deletes every row and takes the digest back to zero (development reset), durably. The
+    /// highest revision stays, so that none is ever used twice.
+    async fn clear(&self) -> Result<(), StoreError>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Someone else wrote first. The pipeline runs the call again.
+    #[error("conflict")]
+    Conflict,
+    /// Nothing was written. Reads go on, and writes do when there is space again.
+    #[error("no space left for the store: {0}")]
+    Full(String),
+    /// A commit that ends so may or may not have been applied; it was never acknowledged.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read, or the engine broke over it.
+    #[error("store corrupt: {0}")]
+    Corrupt(String),
+    /// The store refuses every further write until it is opened anew.
+    #[error("store refuses writes: {0}")]
+    ReadOnly(String),
+}

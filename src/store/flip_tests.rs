@@ -1,0 +1,140 @@
+//! One flipped bit anywhere in the file: an error or a row, but no panic, hang or abort.
+use super::suite::{Open, commit};
+use super::{Backend, Digest, Embedded, Options, Revision, StoreError};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// A verified open checks the same pages again, so fewer do.
+const FLIPS: u64 = 320;
+const VERIFIED_FLIPS: u64 = 80;
+/// The engine's header page, where a flip does most.
+const HEADER_BYTES: u64 = 4096;
+const HANG: Duration = Duration::from_secs(30);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// splitmix64
+fn random(seed: u64) -> u64 {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn value(i: u64) -> String {
+    let length = if i.is_multiple_of(50) { 9000 } else { 400 + random(i) % 400 };
+    format!("{i}.").repeat(9000)[..length as usize].to_owned()
+}
+
+type Rows = BTreeMap<Bytes, (Revision, Bytes)>;
+
+fn build(dir: &Path) -> Rows {
+    let store = Embedded::open(dir).unwrap();
+    runtime().block_on(async {
+        store.install(Arc::new(Open::default()), Digest::default(), Revision(0));
+        for i in 1..=600 {
+            let (key, value) = (format!("table/{:05}", random(i) % 100_000), value(i));
+            let read = store.get(key.as_bytes()).await.unwrap().map_or(0, |(r, _)| r.0);
+            store.commit(commit(i, &[(&key, read)], &[(&key, Some(&value))])).await.unwrap();
+        }
+        let all = store.scan(Bytes::new()..Bytes::from("~"), usize::MAX).await.unwrap();
+        all.into_iter().map(|(key, revision, value)| (key, (revision, value))).collect()
+    })
+}
+
+/// What a store over a damaged file did, in a few words.
+fn visit(dir: &Path, options: Options, rows: &Rows) -> Vec<&'static str> {
+    let store = match Embedded::open_with(dir, options) {
+        Ok(store) => store,
+        Err(StoreError::Corrupt(text)) if text.starts_with("engine panicked") => {
+            return vec!["open: panic caught"];
+        }
+        Err(_) => return vec!["open: error"],
+    };
+    let mut seen = Vec::new();
+    let mut note = |error: &StoreError, panicked, failed| match error {
+        StoreError::Corrupt(text) if text.starts_with("engine panicked") => seen.push(panicked),
+        _ => seen.push(failed),
+    };
+    let mut differs = false;
+    runtime().block_on(async {
+        for (key, row) in rows {
+            match store.get(key).await {
+                Ok(found) => differs |= found.as_ref() != Some(row),
+                Err(e) => note(&e, "get: panic caught", "get: error"),
+            }
+        }
+        if let Err(e) = store.scan(Bytes::new()..Bytes::from("~"), usize::MAX).await {
+            note(&e, "scan: panic caught", "scan: error");
+        }
+        if let Err(e) = store.for_each_row(&mut |_, _| ()).await {
+            note(&e, "walk: panic caught", "walk: error");
+        }
+        if let Err(e) = store.state().await {
+            note(&e, "state: panic caught", "state: error");
+        }
+        // Rows all over the tree.
+        for (i, key) in (1000..).zip(rows.keys().step_by(100)) {
+            let mut blind = commit(i, &[], &[]);
+            blind.write.insert(key.clone(), Some(Bytes::from("new")));
+            if let Err(e) = store.commit(blind).await {
+                note(&e, "write: panic caught", "write: error");
+            }
+        }
+    });
+    drop(store);
+    if differs {
+        seen.push("rows: altered or missing, no error (for the seal above to find)");
+    }
+    if seen.is_empty() {
+        seen.push("nothing: all rows as written");
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    seen
+}
+
+fn flip_everywhere(flips: u64, verify_on_open: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = Arc::new(build(dir.path()));
+    let file = dir.path().join("store.redb");
+    let sound = std::fs::read(&file).unwrap();
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for flip in 0..flips {
+        let bytes = if flip % 4 == 0 { HEADER_BYTES } else { sound.len() as u64 };
+        let bit = random(flip) % (bytes * 8);
+        let mut damaged = sound.clone();
+        damaged[(bit / 8) as usize] ^= 1 << (bit % 8);
+        std::fs::write(&file, damaged).unwrap();
+        let (done, outcome) = mpsc::channel();
+        let (path, rows) = (dir.path().to_owned(), rows.clone());
+        let options = Options { verify_on_open, ..Options::default() };
+        let visitor = std::thread::spawn(move || done.send(visit(&path, options, &rows)));
+        match outcome.recv_timeout(HANG) {
+            Ok(seen) => seen.into_iter().for_each(|what| *counts.entry(what).or_default() += 1),
+            Err(e) => panic!("bit {bit}: {e:?} (timeout is a hang, disconnected a panic)"),
+        }
+        visitor.join().unwrap().unwrap();
+    }
+    eprintln!(
+        "{flips} flips, verify_on_open {verify_on_open}, {} rows, {} bytes:",
+        rows.len(),
+        sound.len()
+    );
+    counts.iter().for_each(|(what, times)| eprintln!("{times:5} {what}"));
+}
+
+#[test]
+fn a_flipped_bit_never_escapes() {
+    flip_everywhere(FLIPS, false);
+}
+
+#[test]
+fn a_flipped_bit_never_escapes_a_verified_open() {
+    flip_everywhere(VERIFIED_FLIPS, true);
+}

@@ -1,0 +1,35 @@
+//! The running digest a backend keeps for its caller, and the seal it stores with every group.
+use super::backend::{Commit, Digest, Revision, Witness};
+use bytes::Bytes;
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    witness: Arc<dyn Witness>,
+    digest: Digest,
+    last: Revision,
+}
+
+impl Ledger {
+    pub(super) fn new(witness: Arc<dyn Witness>, digest: Digest, last: Revision) -> Self {
+        Self { witness, digest, last }
+    }
+
+    /// The ledger once `applied` is durable. The old one stays valid should that fail.
+    pub(super) fn after<'a>(&self, applied: impl IntoIterator<Item = &'a Commit>) -> Self {
+        let mut next = self.clone();
+        for commit in applied {
+            next.digest += commit.delta;
+            next.last = next.last.max(commit.revision);
+        }
+        next
+    }
+
+    pub(super) fn cleared(&self) -> Self {
+        Self { digest: Digest::default(), ..self.clone() }
+    }
+
+    pub(super) fn seal(&self) -> Bytes {
+        self.witness.seal(self.digest, self.last)
+    }
+}

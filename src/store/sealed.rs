@@ -1,0 +1,224 @@
+//! Encryption at rest. Every row is sealed under a key of the domain, bound to its table, key and
+//! revision; and the sum of a keyed function of all rows' keys and revisions is kept beside them.
+//! So an edited or swapped row does not open, and a row that was put back, removed or added does
+//! not match the sum: it is detected, never believed.
+use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+use crate::random::Random;
+use crate::seal::row::{self, Place, Row};
+use crate::seal::{self, Key32, Label, Table};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use zeroize::Zeroizing;
+
+/// The table of the one row that is none: the running sum.
+const STATE: Table = Table::new("state");
+
+/// What seals rows: the cluster they belong to and the domain keys by generation.
+#[derive(Debug)]
+pub struct RowKeys {
+    cluster: [u8; 16],
+    domain_keys: BTreeMap<u32, Key32>,
+    newest: u32,
+    /// Of the oldest generation, for good: it only marks which rows exist.
+    chain: Key32,
+    /// Derived on first use, one a table and generation.
+    rows: RwLock<BTreeMap<(u32, &'static str), Arc<Key32>>>,
+}
+
+impl RowKeys {
+    /// `domain_keys`: every live generation's key; there is at least one.
+    pub fn new(cluster: [u8; 16], domain_keys: BTreeMap<u32, Key32>) -> Result<Self, StoreError> {
+        let none = || StoreError::Unavailable("no domain key is open".into());
+        let (_, oldest) = domain_keys.first_key_value().ok_or_else(none)?;
+        let (newest, _) = domain_keys.last_key_value().ok_or_else(none)?;
+        let (newest, chain) = (*newest, seal::derive(oldest.expose(), Label::CHAIN, &cluster));
+        Ok(Self { cluster, domain_keys, newest, chain, rows: RwLock::default() })
+    }
+
+    fn row_key(&self, generation: u32, table: Table) -> Result<Arc<Key32>, StoreError> {
+        let at = (generation, table.name());
+        if let Some(key) = self.rows.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
+            return Ok(key.clone());
+        }
+        let domain_key = self.domain_keys.get(&generation).ok_or_else(|| {
+            StoreError::Corrupt(format!("no domain key of generation {generation} is open"))
+        })?;
+        let key = Arc::new(row::sub_key(domain_key.expose(), table));
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).insert(at, key.clone());
+        Ok(key)
+    }
+
+    fn seal(
+        &self,
+        table: Table,
+        key: &[u8],
+        revision: Revision,
+        random: &dyn Random,
+        value: &[u8],
+    ) -> Result<Bytes, StoreError> {
+        let place = Place { cluster: &self.cluster, table, key, revision: revision.0 };
+        let row_key = self.row_key(self.newest, table)?;
+        Ok(row::seal(row_key.expose(), self.newest, &place, random, value).into())
+    }
+
+    fn open(
+        &self,
+        table: Table,
+        key: &[u8],
+        revision: Revision,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let broken = || {
+            let key = String::from_utf8_lossy(key).replace('\0', "/");
+            StoreError::Corrupt(format!("row {key} of revision {} does not authenticate", revision.0))
+        };
+        let row = Row::parse(sealed).map_err(|_| broken())?;
+        let place = Place { cluster: &self.cluster, table, key, revision: revision.0 };
+        let row_key = self.row_key(row.generation(), table)?;
+        row.open(row_key.expose(), &place).map_err(|_| broken())
+    }
+
+    /// A row's share of the running sum.
+    fn mark(&self, key: &[u8], revision: Revision) -> Digest {
+        if revision == Revision(0) {
+            return Digest::default();
+        }
+        let revision = revision.0.to_be_bytes();
+        let mac = seal::mac(self.chain.expose(), Label::CHAIN, &[key, &revision]);
+        let mut lanes = [0; 4];
+        for (lane, bytes) in lanes.iter_mut().zip(mac.as_chunks::<8>().0) {
+            *lane = u64::from_be_bytes(*bytes);
+        }
+        Digest(lanes)
+    }
+}
+
+/// Seals the running sum, so that the backend can neither read nor forge it.
+#[derive(Debug)]
+struct StateSeal {
+    keys: Arc<RowKeys>,
+    random: Arc<dyn Random>,
+}
+
+impl Witness for StateSeal {
+    fn seal(&self, digest: Digest, last: Revision) -> Bytes {
+        let mut state: Vec<u8> = digest.0.iter().flat_map(|lane| lane.to_be_bytes()).collect();
+        state.extend_from_slice(&last.0.to_be_bytes());
+        // Only an absent generation could make this fail, and the newest is present. A state that
+        // does not open is refused at the next start, which is the safe way to be wrong.
+        self.keys.seal(STATE, b"", Revision(0), &*self.random, &state).unwrap_or_default()
+    }
+}
+
+fn read_state(keys: &RowKeys, sealed: &[u8]) -> Result<(Digest, Revision), StoreError> {
+    let state = keys.open(STATE, b"", Revision(0), sealed)?;
+    let mut words = state.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes));
+    let mut next = || words.next().unwrap_or_default();
+    Ok((Digest([next(), next(), next(), next()]), Revision(next())))
+}
+
+#[derive(Debug)]
+pub(super) struct Sealed {
+    backend: Arc<dyn Backend>,
+    keys: Arc<RowKeys>,
+    random: Arc<dyn Random>,
+    /// The revision of the next commit. One that conflicted is never used again.
+    next: AtomicU64,
+}
+
+impl Sealed {
+    pub(super) async fn open(
+        backend: Arc<dyn Backend>,
+        keys: Arc<RowKeys>,
+        random: Arc<dyn Random>,
+        new: bool,
+    ) -> Result<Self, StoreError> {
+        let (mut found, mut rows) = (Digest::default(), 0_u64);
+        backend
+            .for_each_row(&mut |key, revision| {
+                found += keys.mark(key, revision);
+                rows += 1;
+            })
+            .await?;
+        let (digest, last) = match backend.state().await? {
+            Some(state) => read_state(&keys, &state)?,
+            None if new && rows == 0 => (Digest::default(), Revision(0)),
+            None => {
+                return Err(StoreError::Corrupt(format!(
+                    "the store has {rows} rows and no state: it was emptied or replaced"
+                )));
+            }
+        };
+        if found != digest {
+            return Err(StoreError::Corrupt(format!(
+                "the {rows} rows are not those last acknowledged (revision {}): rows were put back, \
+                 removed or added",
+                last.0
+            )));
+        }
+        let seal = StateSeal { keys: keys.clone(), random: random.clone() };
+        backend.install(Arc::new(seal), digest, last);
+        Ok(Self { backend, keys, random, next: AtomicU64::new(last.0 + 1) })
+    }
+
+    pub(super) async fn get(
+        &self,
+        table: Table,
+        key: &Bytes,
+    ) -> Result<Option<(Revision, Zeroizing<Vec<u8>>)>, StoreError> {
+        match self.backend.get(key).await? {
+            None => Ok(None),
+            Some((revision, sealed)) => {
+                Ok(Some((revision, self.keys.open(table, key, revision, &sealed)?)))
+            }
+        }
+    }
+
+    pub(super) async fn revision(&self, key: &Bytes) -> Result<Revision, StoreError> {
+        Ok(self.backend.get(key).await?.map_or(Revision(0), |(revision, _)| revision))
+    }
+
+    pub(super) async fn scan(
+        &self,
+        table: Table,
+        range: Range<Bytes>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Zeroizing<Vec<u8>>)>, StoreError> {
+        let rows = self.backend.scan(range, limit).await?;
+        rows.into_iter()
+            .map(|(key, revision, sealed)| {
+                let value = self.keys.open(table, &key, revision, &sealed)?;
+                Ok((key, value))
+            })
+            .collect()
+    }
+
+    /// `read` holds every key of `rows`: the sum needs to know what a write replaces.
+    pub(super) async fn commit(
+        &self,
+        read: BTreeMap<Bytes, Revision>,
+        rows: BTreeMap<Bytes, (Table, Option<Zeroizing<Vec<u8>>>)>,
+    ) -> Result<(), StoreError> {
+        let revision = Revision(self.next.fetch_add(1, Ordering::SeqCst));
+        let (mut delta, mut write) = (Digest::default(), BTreeMap::new());
+        for (key, (table, value)) in rows {
+            delta -= self.keys.mark(&key, read.get(&key).copied().unwrap_or_default());
+            let sealed = match value {
+                None => None,
+                Some(value) => {
+                    delta += self.keys.mark(&key, revision);
+                    Some(self.keys.seal(table, &key, revision, &*self.random, &value)?)
+                }
+            };
+            write.insert(key, sealed);
+        }
+        self.backend.commit(Commit { revision, read, write, delta }).await
+    }
+
+    pub(super) async fn clear(&self) -> Result<(), StoreError> {
+        self.backend.clear().await
+    }
+}

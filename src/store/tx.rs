@@ -1,0 +1,205 @@
+//! One call's view of the store: remembers what it read, keeps its writes until `commit`.
+use super::cache::Cached;
+use super::record::{parts, row_key, under};
+use super::{Record, Revision, Store, StoreError};
+use crate::seal::Table;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// An optimistic transaction. It commits only if nothing that it read has changed since; the
+/// pipeline then runs the whole call again.
+#[derive(Debug)]
+pub struct Tx<'s> {
+    store: &'s Store,
+    /// What the store's count of commits was when this transaction began, if none was under way.
+    began: Option<u64>,
+    read: BTreeMap<Bytes, Revision>,
+    write: BTreeMap<Bytes, Write>,
+}
+
+/// A record on its way to the store: decoded for this transaction's own reads, encoded for the row.
+struct Pending {
+    value: Cached,
+    encoded: Zeroizing<Vec<u8>>,
+}
+
+/// A row that is to be written or, without a value, deleted.
+#[derive(Debug)]
+struct Write {
+    table: Table,
+    pending: Option<Pending>,
+}
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pending(..)")
+    }
+}
+
+/// Part of a listing, with where to go on.
+#[derive(Debug)]
+pub struct Page<R> {
+    /// The last part of each record's key, and the record.
+    pub records: Vec<(String, Arc<R>)>,
+    /// Whether more records follow the last one.
+    pub more: bool,
+}
+
+impl<'s> Tx<'s> {
+    pub(super) fn new(store: &'s Store, began: Option<u64>) -> Self {
+        Self { store, began, read: BTreeMap::new(), write: BTreeMap::new() }
+    }
+
+    pub async fn get<R: Record>(&mut self, key: &[&str]) -> Result<Option<Arc<R>>, StoreError> {
+        let key = row_key(R::TABLE, key)?;
+        if let Some(write) = self.write.get(&key) {
+            return write.pending.as_ref().map(|p| typed(p.value.clone())).transpose();
+        }
+        let ticket = match self.store.cache.find(&key) {
+            Ok((revision, value)) => {
+                self.note(&key, revision)?;
+                return typed(value).map(Some);
+            }
+            Err(ticket) => ticket,
+        };
+        let Some((revision, value)) = self.store.sealed.get(R::TABLE, &key).await? else {
+            self.note(&key, Revision(0))?;
+            return Ok(None);
+        };
+        let value = decode::<R>(&value)?;
+        if R::CACHED {
+            self.store.cache.remember(&key, ticket, revision, value.clone());
+        }
+        self.note(&key, revision)?;
+        Ok(Some(value))
+    }
+
+    /// The records whose keys begin with `prefix` and whose last part comes after `after`, up to
+    /// `limit`, in key order. Sees what is committed, not what this transaction wrote, and is not
+    /// part of what `commit` checks: nothing may depend on a listing being complete.
+    pub async fn list<R: Record>(
+        &self,
+        prefix: &[&str],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<R>, StoreError> {
+        let mut range = under(R::TABLE, prefix)?;
+        if let Some(after) = after {
+            let key = row_key(R::TABLE, &[prefix, &[after]].concat())?;
+            range.start = [&key[..], &[0]].concat().into();
+        }
+        if range.start >= range.end {
+            return Ok(Page { records: Vec::new(), more: false });
+        }
+        let mut rows = self.store.sealed.scan(R::TABLE, range, limit.saturating_add(1)).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let records = rows
+            .into_iter()
+            .map(|(key, value)| {
+                let name = parts(&key).last().unwrap_or_default().to_owned();
+                Ok((name, decode::<R>(&value)?))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Page { records, more })
+    }
+
+    /// The first `limit` records of a whole table in key order, with all the parts of their keys.
+    pub async fn list_all<R: Record>(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<(Vec<String>, Arc<R>)>, StoreError> {
+        let rows = self.store.sealed.scan(R::TABLE, under(R::TABLE, &[])?, limit).await?;
+        rows.into_iter()
+            .map(|(key, value)| {
+                Ok((parts(&key).skip(1).map(str::to_owned).collect(), decode::<R>(&value)?))
+            })
+            .collect()
+    }
+
+    pub fn put<R: Record>(&mut self, key: &[&str], record: R) -> Result<Arc<R>, StoreError> {
+        // Grown once to its size, so that no half-filled copy of a secret is left behind.
+        let mut encoded = Zeroizing::new(Vec::with_capacity(1024));
+        serde_json::to_writer(&mut *encoded, &record)
+            .map_err(|e| StoreError::Corrupt(format!("cannot encode: {e}")))?;
+        let record = Arc::new(record);
+        let pending = Some(Pending { value: record.clone(), encoded });
+        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending });
+        Ok(record)
+    }
+
+    pub fn delete<R: Record>(&mut self, key: &[&str]) -> Result<(), StoreError> {
+        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending: None });
+        Ok(())
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.write.is_empty()
+    }
+
+    /// Makes the writes durable, all or none. A transaction that only read is checked too: its
+    /// answer must not mix what was before a commit with what came after it.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let store = self.store;
+        if self.write.is_empty() {
+            return self.still_holds().await;
+        }
+        for key in self.write.keys() {
+            if !self.read.contains_key(key) {
+                let revision = store.sealed.revision(key).await?;
+                self.read.insert(key.clone(), revision);
+            }
+        }
+        let written: Vec<Bytes> = self.write.keys().cloned().collect();
+        let rows = self
+            .write
+            .into_iter()
+            .map(|(key, write)| (key, (write.table, write.pending.map(|p| p.encoded))))
+            .collect();
+        store.commits.start();
+        let outcome = store.sealed.commit(self.read, rows).await;
+        // Also after a failure: whether the rows changed is then unknown.
+        for key in &written {
+            store.cache.forget(key);
+        }
+        store.commits.finish();
+        outcome
+    }
+
+    async fn still_holds(&self) -> Result<(), StoreError> {
+        if self.read.len() < 2 || self.store.commits.none_since(self.began) {
+            return Ok(());
+        }
+        for (key, revision) in &self.read {
+            // Not from the cache: a commit that is under way has not told it yet.
+            if self.store.sealed.revision(key).await? != *revision {
+                return Err(StoreError::Conflict);
+            }
+        }
+        Ok(())
+    }
+
+    /// A key read twice must not have moved in between.
+    fn note(&mut self, key: &Bytes, revision: Revision) -> Result<(), StoreError> {
+        match self.read.get(key) {
+            Some(before) if *before != revision => Err(StoreError::Conflict),
+            Some(_) => Ok(()),
+            None => {
+                self.read.insert(key.clone(), revision);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn decode<R: Record>(value: &[u8]) -> Result<Arc<R>, StoreError> {
+    // The text of a parse error may quote the record: say where, not what.
+    serde_json::from_slice(value).map(Arc::new).map_err(|e| {
+        StoreError::Corrupt(format!("{} record, column {}: {:?}", R::TABLE.name(), e.column(), e.classify()))
+    })
+}
+
+fn typed<R: Record>(value: Cached) -> Result<Arc<R>, StoreError> {
+    value.downcast().map_err(|_| StoreError::Corrupt(format!("not a {} record", R::TABLE.name())))
+}

@@ -1,0 +1,18 @@
+//! The words of the trade, one type each. Raw strings stop at the wire.
+mod account;
+mod arn;
+mod bytes;
+mod encryption_context;
+mod principal;
+mod region;
+mod tag;
+mod timestamp;
+
+pub use account::AccountId;
+pub use arn::{Arn, InvalidArn};
+pub use bytes::{Blob, Plaintext, SecretText};
+pub use encryption_context::EncryptionContext;
+pub use principal::Principal;
+pub use region::Region;
+pub use tag::Tags;
+pub use timestamp::Timestamp;
