@@ -1,3 +1,7 @@
-//! Scratch: the project's tests/it has its own main.
-#[cfg(test)]
+//! Black-box tests of the server, in one binary: in process through the operation tables, and over
+//! HTTP with the AWS SDK for Rust. The folders mirror `src/api`.
+#![cfg(test)]
+
+mod kms;
 mod vectors;
+mod world;

@@ -21,7 +21,7 @@ pub(in crate::api) async fn authorized_key(
 }
 
 /// The same for the key that a ciphertext names.
-pub(super) async fn authorized_key_of(
+pub(in crate::api) async fn authorized_key_of(
     call: &mut Call<'_>,
     blob: &crate::types::Blob,
     action: &'static str,
@@ -30,6 +30,16 @@ pub(super) async fn authorized_key_of(
     let (account, region) = (call.account().clone(), call.region().clone());
     let found = keys::find_for(&mut call.tx, &account, &region, blob).await;
     authorize(call, found, action, conditions, "the resource associated with this ciphertext")
+}
+
+/// The same for a key that is at hand.
+pub(in crate::api) fn authorized_found(
+    call: &mut Call<'_>,
+    found: Found,
+    action: &'static str,
+    conditions: Conditions,
+) -> Result<Authorized<Found>, Error> {
+    authorize(call, Ok(found), action, conditions, "this resource")
 }
 
 /// A key that is missing elsewhere and a key that forbids give a stranger the same answer.
@@ -59,7 +69,7 @@ fn authorize(
 }
 
 /// The condition keys of cryptographic operations.
-pub(super) fn crypto_conditions(context: &EncryptionContext) -> Conditions {
+pub(in crate::api) fn crypto_conditions(context: &EncryptionContext) -> Conditions {
     let mut conditions = Conditions::default();
     conditions.add("kms:encryptionalgorithm", keys::ALGORITHM);
     conditions.add_encryption_context(&context.0);

@@ -26,7 +26,9 @@ mod untag_resource;
 mod update_alias;
 
 pub use crate::keys::KeyError as Error;
-pub(in crate::api) use common::authorized_key;
+pub(in crate::api) use common::{
+    authorized_found, authorized_key, authorized_key_of, crypto_conditions,
+};
 pub(in crate::api) use describe_key::service_key;
 
 crate::operations! {

@@ -1,0 +1,225 @@
+//! How many requests a second one core serves, beside the floor: a bare axum that answers 300 bytes
+//! to the same requests, under the same load, in the same run.
+//!
+//! ```text
+//! cargo bench --bench throughput                   3 seconds a case, 64 connections
+//! cargo bench --bench throughput -- --quick        half a second: does it work
+//! cargo bench --bench throughput -- --rounds 5     the round with the median ratio of each case
+//! cargo bench --bench throughput -- --tls          a second table, over TLS
+//! ```
+//!
+//! The server is the release binary as a process of its own on core 0, the load generator has
+//! core 1. Every request is signed, authorised by an IAM user's policy, and its answer waits for a
+//! durable audit record, in a store and a log on disk. The floor is measured before and after each
+//! case; a ratio is that of a case to the mean of its two neighbours.
+mod load;
+mod server;
+mod wire;
+mod workload;
+
+use load::{Load, Measured};
+use server::{Certificate, Child, Claviger, Cores, FLOOR};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use wire::Target;
+use workload::{CASES, Workload};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Debug)]
+struct Options {
+    seconds: f64,
+    connections: usize,
+    rounds: usize,
+    tls: bool,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
+        let mut options = Self { seconds: 3.0, connections: 64, rounds: 1, tls: false };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--seconds" => options.seconds = value()?.parse()?,
+                "--connections" => options.connections = value()?.parse()?,
+                "--rounds" => options.rounds = value()?.parse()?,
+                "--quick" => options.seconds = 0.5,
+                "--tls" => options.tls = true,
+                // What cargo adds.
+                "--bench" => {}
+                other => return Err(format!("unknown argument {other}").into()),
+            }
+        }
+        // Signatures are good for five minutes.
+        let sound = (0.1..=120.0).contains(&options.seconds)
+            && (1..=256).contains(&options.connections)
+            && options.rounds > 0;
+        if sound { Ok(options) } else { Err("an argument is out of range".into()) }
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            connections: self.connections,
+            warm_up: Duration::from_secs_f64(self.seconds / 6.0),
+            measured: Duration::from_secs_f64(self.seconds),
+        }
+    }
+}
+
+/// One measurement of a case, and of the floor around it.
+#[derive(Clone, Debug)]
+struct Row {
+    case: &'static str,
+    measured: Measured,
+    floor_rate: f64,
+    floor_cpu: f64,
+}
+
+impl Row {
+    fn ratio(&self) -> f64 {
+        self.measured.rate / self.floor_rate
+    }
+}
+
+/// One kind of connection: the two servers and what they are asked.
+struct Bench {
+    floor: Child,
+    floor_target: Target,
+    claviger: Claviger,
+    target: Target,
+    workload: Workload,
+    load: Load,
+}
+
+impl Bench {
+    async fn new(
+        options: &Options,
+        cores: Cores,
+        dir: PathBuf,
+        certificate: Option<&Certificate>,
+    ) -> Outcome<Self> {
+        let floor = server::floor(cores, certificate)?;
+        let claviger = match certificate {
+            None => server::dev(cores, &dir)?,
+            Some(certificate) => server::serve(cores, &dir, certificate)?,
+        };
+        let target = server::target(&claviger.child, certificate);
+        let floor_target = server::target(&floor, certificate);
+        let workload = Workload::prepare(&target, &claviger.administrator).await?;
+        Ok(Self { floor, floor_target, claviger, target, workload, load: options.load() })
+    }
+
+    async fn floor(&self, case: &str) -> Outcome<Measured> {
+        let requests = self.workload.requests(case)?;
+        self.load.run(&self.floor, &self.floor_target, &requests).await
+    }
+
+    /// Floor, case, floor, case, …, floor.
+    async fn round(&self, floors: &mut Vec<Measured>) -> Outcome<Vec<Row>> {
+        let mut rows = Vec::new();
+        let mut before = self.floor("Encrypt").await?;
+        for case in CASES {
+            let requests = self.workload.requests(case)?;
+            let measured = self.load.run(&self.claviger.child, &self.target, &requests).await?;
+            let after = self.floor(case).await?;
+            let mean = |of: fn(&Measured) -> f64| (of(&before) + of(&after)) / 2.0;
+            let floor_cpu = mean(|floor| floor.cpu.as_secs_f64());
+            rows.push(Row { case, measured, floor_rate: mean(|floor| floor.rate), floor_cpu });
+            floors.push(std::mem::replace(&mut before, after));
+        }
+        floors.push(before);
+        Ok(rows)
+    }
+
+    /// All rounds; prints the table and answers how many requests failed.
+    async fn run(&self, options: &Options, cores: Cores) -> Outcome<usize> {
+        let (mut floors, mut rows) = (Vec::new(), Vec::new());
+        for _ in 0..options.rounds {
+            rows.extend(self.round(&mut floors).await?);
+        }
+        let tls = if self.target.tls.is_some() { ", TLS 1.3" } else { "" };
+        let pinned = if cores.pinned { "server on core 0, load on core 1" } else { "not pinned" };
+        println!(
+            "\n{} connections{tls}, {} s a case, {} round(s), {pinned}, root key in {}\n",
+            options.connections, options.seconds, options.rounds, self.claviger.root
+        );
+        println!("| case | req/s | p50 ms | p99 ms | ratio to floor | CPU µs/req | CPU floor | errors |");
+        println!("|---|---|---|---|---|---|---|---|");
+        floors.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+        let floor = floors.get(floors.len() / 2).cloned().unwrap_or_default();
+        print_row("axum floor", &floor, 1.0, floor.cpu.as_secs_f64());
+        for case in CASES {
+            let mut of_case: Vec<&Row> = rows.iter().filter(|row| row.case == case).collect();
+            of_case.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+            if let Some(row) = of_case.get(of_case.len() / 2) {
+                print_row(case, &row.measured, row.ratio(), row.floor_cpu);
+            }
+        }
+        let measured = floors.iter().chain(rows.iter().map(|row| &row.measured));
+        let failed = measured.clone().map(|measured| measured.errors).sum();
+        for error in measured.filter_map(|measured| measured.first_error.as_ref()).take(3) {
+            eprintln!("an answer was {error}");
+        }
+        Ok(failed)
+    }
+}
+
+fn print_row(case: &str, measured: &Measured, ratio: f64, floor_cpu: f64) {
+    let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
+    println!(
+        "| {case} | {:.0} | {:.2} | {:.2} | {ratio:.2} | {:.1} | {:.1} | {} |",
+        measured.rate,
+        millis(measured.p50),
+        millis(measured.p99),
+        millis(measured.cpu) * 1000.0,
+        floor_cpu * 1_000_000.0,
+        measured.errors
+    );
+}
+
+async fn run(options: &Options, cores: Cores) -> Outcome<usize> {
+    // Beside the build and not in /tmp, which may be memory: a sync must reach a disk.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let mut failed = {
+        let plain = dir.path().join("plain");
+        std::fs::create_dir(&plain)?;
+        Bench::new(options, cores, plain, None).await?.run(options, cores).await?
+    };
+    if options.tls {
+        let tls = dir.path().join("tls");
+        std::fs::create_dir(&tls)?;
+        let certificate = Certificate::make(&tls)?;
+        let bench = Bench::new(options, cores, tls, Some(&certificate)).await?;
+        failed += bench.run(options, cores).await?;
+    }
+    Ok(failed)
+}
+
+fn try_main() -> Outcome<usize> {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|argument| argument == FLOOR).is_some() {
+        let tls = arguments.next().map(PathBuf::from).zip(arguments.next().map(PathBuf::from));
+        return server::run_floor(tls).map(|()| 0);
+    }
+    let options = Options::parse(arguments)?;
+    let cores = Cores::take();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(&options, cores))
+}
+
+fn main() -> ExitCode {
+    match try_main() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(failed) => {
+            eprintln!("{failed} requests failed");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("throughput: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

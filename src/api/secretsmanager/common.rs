@@ -1,0 +1,53 @@
+//! What the Secrets Manager operations share: finding a secret and asking for permission on it, in
+//! one step, and the members that several requests have.
+use super::Error;
+use crate::authorize::{AccessDenied, Authorized, Conditions, Resource};
+use crate::call::Call;
+use crate::secrets::{self, FoundSecret, Missing, check_version_id};
+
+/// The secret that `named` means, if the caller may do `action` with it.
+pub(super) async fn authorized_secret(
+    call: &mut Call<'_>,
+    named: &str,
+    action: &'static str,
+    mut conditions: Conditions,
+) -> Result<Authorized<FoundSecret>, Error> {
+    let (account, region) = (call.account().clone(), call.region().clone());
+    let principal = call.principal();
+    // A secret that is missing elsewhere and one that forbids give a stranger the same answer.
+    let stranger = || -> Error {
+        AccessDenied::unknown_resource(principal, action, &format!("resource: {named}")).into()
+    };
+    match secrets::find(&mut call.tx, &account, &region, named).await {
+        Ok(found) if found.account == account => Ok(call.authorize(action, found, conditions)?),
+        Ok(found) => call.authorize(action, found, conditions).map_err(|_| stranger()),
+        Err(Missing::Foreign) => Err(stranger()),
+        Err(Missing::Own(arn)) => {
+            // Whoever may not use the secret does not learn that there is none either.
+            conditions.add("secretsmanager:secretid", arn.as_str());
+            let resource = Resource { arn, kind: secrets::KIND };
+            call.authorize(action, resource, conditions)?;
+            Err(Error::NotFound)
+        }
+        Err(Missing::Failed(error)) => Err(error),
+    }
+}
+
+/// The token that makes a request repeatable, and names the version that it makes.
+pub(super) fn request_token(token: Option<String>) -> Result<String, Error> {
+    let token = token.ok_or(Error::InvalidRequest(
+        "You must provide a ClientRequestToken value. We recommend a UUID-type value.",
+    ))?;
+    check_version_id(&token)?;
+    Ok(token)
+}
+
+/// Refuses a member that belongs to something that is not served.
+pub(super) fn unsupported(member: &str) -> Error {
+    Error::InvalidParameter(format!("{member} is not supported by this endpoint."))
+}
+
+/// A page's size; the model holds it between 1 and 100.
+pub(super) fn page_size(max_results: Option<i64>) -> usize {
+    max_results.and_then(|n| usize::try_from(n).ok()).unwrap_or(100)
+}

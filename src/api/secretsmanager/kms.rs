@@ -1,0 +1,135 @@
+//! How Secrets Manager uses KMS: for the caller and with the caller's own permissions, bound to the
+//! secret and its version, each use an audit event of its own. (Secrets Manager user guide, "Secret
+//! encryption and decryption in AWS Secrets Manager".)
+use super::Error;
+use crate::api::kms;
+use crate::authorize::Conditions;
+use crate::call::{Call, Service, Via};
+use crate::keys::{self, Accept, Missing, SECRETS_MANAGER_ALIAS};
+use crate::secrets::DataKey;
+use crate::types::{Arn, Blob, EncryptionContext};
+use serde_json::json;
+
+/// The version id under which AWS tries out a key that a secret is to use.
+const TRIAL: &str = "RequestToValidateKeyAccess";
+
+/// A data key: open, encrypted, and the KMS key that did it (none for `aws/secretsmanager`).
+#[derive(Debug)]
+pub(super) struct NewDataKey {
+    pub open: DataKey,
+    pub wrapped: Blob,
+    pub key: Option<Arn>,
+}
+
+fn context(secret: &Arn, version_id: &str) -> EncryptionContext {
+    [("SecretARN", secret.as_str()), ("SecretVersionId", version_id)].into()
+}
+
+/// Has KMS make the data key of a version, under the key `named` as the caller names keys.
+pub(super) async fn data_key(
+    call: &mut Call<'_>,
+    secret: &Arn,
+    named: Option<&str>,
+    version_id: &str,
+) -> Result<NewDataKey, Error> {
+    // The caller's own default key would be another one than the secret's.
+    if named.is_none() && secret.account() != call.account().as_str() {
+        return Err(Error::KmsDenied);
+    }
+    let context = context(secret, version_id);
+    let parameters = json!({
+        "keyId": named.unwrap_or(SECRETS_MANAGER_ALIAS),
+        "keySpec": "AES_256",
+        "encryptionContext": context,
+    });
+    let generate = async |call: &mut Call<'_>| generate(call, named, &context).await;
+    let source = kms::Kms::SOURCE;
+    call.on_behalf(Via::SecretsManager, "GenerateDataKey", source, parameters, generate)
+        .await
+        .map_err(Error::on_encrypt)
+}
+
+async fn generate(
+    call: &mut Call<'_>,
+    named: Option<&str>,
+    context: &EncryptionContext,
+) -> Result<NewDataKey, kms::Error> {
+    let action = "kms:GenerateDataKey";
+    let conditions = kms::crypto_conditions(context);
+    let key = match named {
+        Some(named) => {
+            kms::authorized_key(call, named, Accept::KeyOrAlias, action, conditions).await?
+        }
+        None => {
+            let found = kms::service_key(call).await?;
+            kms::authorized_found(call, found, action, conditions)?
+        }
+    };
+    let random = call.random();
+    let open = DataKey::generate(&*random);
+    let sealed = key.encrypt(&mut call.tx, &*random, open.expose(), context).await?;
+    call.record("keyMaterialId", sealed.material_id);
+    Ok(NewDataKey { open, wrapped: sealed.blob, key: named.map(|_| key.arn.clone()) })
+}
+
+/// Has KMS decrypt the data key of a version. The blob says which key made it.
+pub(super) async fn open_data_key(
+    call: &mut Call<'_>,
+    secret: &Arn,
+    wrapped: &Blob,
+    version_id: &str,
+) -> Result<DataKey, Error> {
+    let context = context(secret, version_id);
+    let parameters =
+        json!({ "encryptionAlgorithm": keys::ALGORITHM, "encryptionContext": context });
+    let decrypt = async |call: &mut Call<'_>| {
+        let conditions = kms::crypto_conditions(&context);
+        let key = kms::authorized_key_of(call, wrapped, "kms:Decrypt", conditions).await?;
+        let (plaintext, material_id) = key.decrypt(&mut call.tx, wrapped, &context).await?;
+        call.record("keyMaterialId", material_id);
+        Ok::<_, kms::Error>(plaintext)
+    };
+    let plaintext = call
+        .on_behalf(Via::SecretsManager, "Decrypt", kms::Kms::SOURCE, parameters, decrypt)
+        .await
+        .map_err(Error::on_decrypt)?;
+    DataKey::opened(&plaintext)
+}
+
+/// Tries out a key that a secret is to use, both ways, and says which one it is.
+pub(super) async fn try_key(
+    call: &mut Call<'_>,
+    secret: &Arn,
+    named: &str,
+) -> Result<Option<Arn>, Error> {
+    let made = data_key(call, secret, Some(named), TRIAL).await?;
+    open_data_key(call, secret, &made.wrapped, TRIAL).await?;
+    Ok(made.key)
+}
+
+/// A request's `KmsKeyId`; none for `aws/secretsmanager`, which AWS also takes for the empty text
+/// and for that key's own alias.
+pub(super) fn parse_key_id(call: &Call<'_>, named: String) -> Option<String> {
+    let (account, region) = (call.account().as_str(), call.region().as_str());
+    let alias = Arn::new("kms", region, account, SECRETS_MANAGER_ALIAS);
+    let default = named.is_empty() || named == SECRETS_MANAGER_ALIAS || named == alias.as_str();
+    (!default).then_some(named)
+}
+
+/// Adds the condition keys that say which key a secret is to use.
+pub(super) async fn describe_key(
+    call: &mut Call<'_>,
+    named: Option<&str>,
+    conditions: &mut Conditions,
+) -> Result<(), Error> {
+    let Some(named) = named else { return Ok(()) };
+    conditions.add("secretsmanager:kmskeyid", named);
+    let (account, region) = (call.account().clone(), call.region().clone());
+    match keys::find(&mut call.tx, &account, &region, named, Accept::KeyOrAlias).await {
+        Ok(key) => conditions.add("secretsmanager:kmskeyarn", key.arn.as_str()),
+        // A key that is not there is KMS's to refuse, after the secret's own permission.
+        Err(Missing::Own(kms::Error::Store(error))) => return Err(error.into()),
+        Err(Missing::Own(_) | Missing::Foreign(_)) => {}
+    }
+    Ok(())
+}

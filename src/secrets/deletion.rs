@@ -1,0 +1,127 @@
+//! The end of a secret: scheduled, restored, destroyed.
+use super::{FoundSecret, Secret, SecretError, Version};
+use crate::authorize::Authorized;
+use crate::seal::Table;
+use crate::store::{Record, StoreError, Tx};
+use crate::types::{AccountId, Region, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// AWS: the recovery window of DeleteSecret in days, when the caller names none.
+pub const DEFAULT_WINDOW_DAYS: i64 = 30;
+const SHORTEST_WINDOW_DAYS: i64 = 7;
+const LONGEST_WINDOW_DAYS: i64 = 30;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A secret whose recovery window ends at the time its row key begins with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DueSecret {
+    pub account: AccountId,
+    pub region: Region,
+    pub name: String,
+}
+
+impl Record for DueSecret {
+    const TABLE: Table = Table::new("due-secret");
+    const CACHED: bool = false;
+}
+
+/// Milliseconds in as many digits as an i64 needs, so that the order of keys is that of times.
+fn due_part(at: Timestamp) -> String {
+    format!("{:019}", at.0.max(0))
+}
+
+fn put_due(tx: &mut Tx<'_>, secret: &Secret, end: Timestamp) -> Result<(), StoreError> {
+    let due = DueSecret {
+        account: secret.account.clone(),
+        region: secret.region.clone(),
+        name: secret.name.clone(),
+    };
+    let key = [secret.account.as_str(), secret.region.as_str(), &secret.name];
+    tx.put(&[&[due_part(end).as_str()], &key[..]].concat(), due).map(drop)
+}
+
+fn delete_due(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), StoreError> {
+    let Some(end) = secret.deletion else { return Ok(()) };
+    let key = [secret.account.as_str(), secret.region.as_str(), &secret.name];
+    tx.delete::<DueSecret>(&[&[due_part(end).as_str()], &key[..]].concat())
+}
+
+impl Authorized<FoundSecret> {
+    /// Starts the recovery window, or starts it again; answers when it ends.
+    pub fn schedule_deletion(
+        &self,
+        tx: &mut Tx<'_>,
+        days: i64,
+        now: Timestamp,
+    ) -> Result<Timestamp, SecretError> {
+        if !(SHORTEST_WINDOW_DAYS..=LONGEST_WINDOW_DAYS).contains(&days) {
+            return Err(SecretError::InvalidParameter(format!(
+                "The RecoveryWindowInDays value must be between {SHORTEST_WINDOW_DAYS} and \
+                 {LONGEST_WINDOW_DAYS} days (inclusive)."
+            )));
+        }
+        delete_due(tx, self)?;
+        let end = now.plus_secs(days * SECONDS_PER_DAY);
+        put_due(tx, self, end)?;
+        let secret = Secret::clone(self);
+        Secret { deleted: Some(now), deletion: Some(end), ..secret }.save(tx)?;
+        Ok(end)
+    }
+
+    /// Destroys the secret now, without a way back.
+    pub fn delete_now(&self, tx: &mut Tx<'_>) -> Result<(), SecretError> {
+        remove(tx, self)
+    }
+
+    /// Ends the recovery window. A secret that is not in one stays as it is.
+    pub fn restore(&self, tx: &mut Tx<'_>) -> Result<(), SecretError> {
+        if self.deletion.is_none() {
+            return Ok(());
+        }
+        delete_due(tx, self)?;
+        let secret = Secret::clone(self);
+        Secret { deleted: None, deletion: None, ..secret }.save(tx)?;
+        Ok(())
+    }
+}
+
+/// Up to `limit` secrets whose recovery window is over.
+pub async fn due(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Arc<DueSecret>>, SecretError> {
+    // Listed by time: the first that is not due ends the search.
+    let rows = tx.list_all::<DueSecret>(limit).await?;
+    let now = due_part(now);
+    let over = |at: &String| *at <= now;
+    Ok(rows
+        .into_iter()
+        .take_while(|(parts, _)| parts.first().is_some_and(over))
+        .map(|(_, due)| due)
+        .collect())
+}
+
+/// Destroys a secret whose recovery window is over: its versions and itself. Its name is free again.
+/// Answers the secret that was destroyed, or nothing if it is not due (any more).
+pub async fn destroy(
+    tx: &mut Tx<'_>,
+    due: &DueSecret,
+    now: Timestamp,
+) -> Result<Option<Arc<Secret>>, SecretError> {
+    let found = Secret::load(tx, &due.account, &due.region, &due.name).await?;
+    let over = |secret: &Arc<Secret>| secret.deletion.is_some_and(|end| end <= now);
+    let Some(secret) = found.filter(over) else { return Ok(None) };
+    remove(tx, &secret)?;
+    Ok(Some(secret))
+}
+
+fn remove(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), SecretError> {
+    delete_due(tx, secret)?;
+    for (id, _) in secret.versions.iter() {
+        Version::delete(tx, secret, id)?;
+    }
+    tx.delete::<Secret>(&[secret.account.as_str(), secret.region.as_str(), &secret.name])?;
+    Ok(())
+}

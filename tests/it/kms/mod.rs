@@ -1,0 +1,2 @@
+//! KMS operations.
+mod encrypt_decrypt;
