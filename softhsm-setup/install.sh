@@ -1,29 +1,60 @@
 #!/usr/bin/env bash
-# Installs SoftHSM, if it is missing, on Debian or Ubuntu. As root or with sudo; quiet; may be
-# run again.
+# Installs what is missing on Debian or Ubuntu: install.sh [softhsm|cc|python|make]...
+#
+#   softhsm   SoftHSM 2 (also when no argument is given)
+#   cc        a C compiler and linker: Rust links with it, and aws-lc is written in C
+#   python    Python 3 with venv, for the tests with AWS's clients
+#   make      make
+#
+# As root or with sudo; quiet; asks nothing; may be run again. Does nothing at all, and needs
+# neither root nor a network, where everything is there.
 set -euo pipefail
 
-if command -v softhsm2-util >/dev/null; then
-    exit 0
-fi
-if ! command -v apt-get >/dev/null; then
-    echo "install.sh: no apt-get here; install SoftHSM 2 (softhsm2-util) by other means" >&2
+have_command() { command -v "$1" >/dev/null; }
+have_softhsm() { have_command softhsm2-util; }
+have_cc() { have_command cc && cc -E -xc - <<<'#include <stdlib.h>' >/dev/null 2>&1; }
+have_python() { have_command python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
+have_make() { have_command make; }
+
+declare -A packages_of=(
+    [softhsm]=softhsm2 [cc]="gcc libc6-dev" [python]="python3 python3-venv" [make]=make
+)
+missing=()
+packages=()
+for part in "${@:-softhsm}"; do
+    if [ -z "${packages_of[$part]:-}" ]; then
+        echo "usage: install.sh [softhsm|cc|python|make]..." >&2
+        exit 2
+    fi
+    if ! "have_$part"; then
+        missing+=("$part")
+        # shellcheck disable=SC2206  # several packages are several words
+        packages+=(${packages_of[$part]})
+    fi
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! have_command apt-get; then
+    echo "install.sh: missing: ${missing[*]}; no apt-get here: install ${packages[*]} by other means" >&2
     exit 1
 fi
-as_root=()
+as_root=(env)
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "install.sh: run as root, or install sudo" >&2; exit 1; }
-    as_root=(sudo)
+    have_command sudo || { echo "install.sh: run as root, or install sudo" >&2; exit 1; }
+    as_root=(sudo env)
 fi
+as_root+=(DEBIAN_FRONTEND=noninteractive)
 
 # Silent unless it fails.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-export DEBIAN_FRONTEND=noninteractive
 if ! { "${as_root[@]}" apt-get update -qq &&
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends softhsm2; } >"$log" 2>&1; then
+    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}"; } \
+    </dev/null >"$log" 2>&1; then
     cat "$log" >&2
     exit 1
 fi
-command -v softhsm2-util >/dev/null
+hash -r
+for part in "${missing[@]}"; do
+    "have_$part" || { echo "install.sh: installed ${packages[*]}, but $part is still missing" >&2; exit 1; }
+done

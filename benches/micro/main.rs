@@ -1,2 +1,45 @@
-//! Stub.
-fn main() {}
+//! What the parts of a call cost, in this process and without HTTP, under the product's allocator.
+//!
+//! ```text
+//! cargo bench --bench micro                 everything
+//! cargo bench --bench micro -- decrypt      only what has this in its name
+//! ```
+mod commits;
+mod parts;
+mod timing;
+mod world;
+
+use claviger::memory::ZeroingAllocator;
+use std::process::ExitCode;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[global_allocator]
+static ALLOCATOR: ZeroingAllocator<std::alloc::System> = ZeroingAllocator(std::alloc::System);
+
+fn run() -> Outcome<()> {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let wants = |name: &str| wanted.as_deref().is_none_or(|wanted| name.contains(wanted));
+    // Beside the build and not in /tmp, which may be memory: a sync must reach a disk.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    println!("| part | min ns | median ns |\n|---|---|---|");
+    parts::signature(&wants)?;
+    parts::policy(&wants)?;
+    parts::sealing(&wants)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    parts::calls(&wants, &runtime, dir.path())?;
+    if wants("commits") {
+        tokio::runtime::Runtime::new()?.block_on(commits::run(dir.path()))?;
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("micro: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -177,8 +177,8 @@ pub fn dev(cores: Cores, dir: &Path) -> Outcome<Claviger> {
         let data = dir.join(if insecure { "software" } else { "softhsm" });
         let mut command = cores.command(program());
         command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-        command.args(insecure.then_some("--insecure-software-root"));
-        let child = Child::start(command.env("CLAVIGER_LOG", "warn"))?;
+        command.args(insecure.then_some("--insecure-software-root")).env("CLAVIGER_LOG", "warn");
+        let child = Child::start(command)?;
         let exports = std::fs::read_to_string(data.join("env"))?;
         Ok(Claviger { child, administrator: administrator(&exports)?, root })
     };

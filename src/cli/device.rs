@@ -17,11 +17,11 @@ pub(super) fn configured(config: &Config, insecure: bool) -> Result<Arc<dyn Hsm>
     match (&config.pkcs11, insecure) {
         (Some(_), false) => Ok(Arc::new(token(config)?)),
         (None, true) => software(&config.data),
-        (Some(_), true) => Err(StartError::Other(
+        (Some(_), true) => Err(StartError::Setup(
             "the configuration names a token and --insecure-software-root asks for none: choose"
                 .into(),
         )),
-        (None, false) => Err(StartError::Other(
+        (None, false) => Err(StartError::Setup(
             "the configuration names no token: add a [pkcs11] section. (For a try without one \
              there is --insecure-software-root, which keeps the root key in a file.)"
                 .into(),
@@ -32,7 +32,7 @@ pub(super) fn configured(config: &Config, insecure: bool) -> Result<Arc<dyn Hsm>
 /// The token of the configuration, logged in with one attempt.
 pub(super) fn token(config: &Config) -> Result<Pkcs11Hsm, StartError> {
     let Some(pkcs11) = &config.pkcs11 else {
-        return Err(StartError::Other("the configuration has no [pkcs11] section".into()));
+        return Err(StartError::Setup("the configuration has no [pkcs11] section".into()));
     };
     Ok(Pkcs11Hsm::open(Pkcs11Config {
         module: pkcs11.module.clone(),
@@ -43,7 +43,7 @@ pub(super) fn token(config: &Config) -> Result<Pkcs11Hsm, StartError> {
 
 /// The PIN of a file that nobody else can read, without the newline at its end.
 pub(super) fn read_pin(path: &Path) -> Result<Pin, StartError> {
-    let bad = |what: String| StartError::Other(format!("{}: {what}", path.display()));
+    let bad = |what: String| StartError::Setup(format!("{}: {what}", path.display()));
     let metadata = std::fs::metadata(path).map_err(|e| bad(e.to_string()))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

@@ -27,6 +27,9 @@ pub enum StartError {
     Listen { address: std::net::SocketAddr, error: String },
     #[error("{0}")]
     Plain(#[from] ListenError),
+    /// The configuration cannot be followed: its PIN file, or what it leaves out.
+    #[error("{0}")]
+    Setup(String),
     #[error("{0}")]
     Other(String),
 }
@@ -35,7 +38,7 @@ impl StartError {
     /// As `claviger --help` lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Tls(_) | Self::Plain(_) => 3,
+            Self::Config(_) | Self::Setup(_) | Self::Tls(_) | Self::Plain(_) => 3,
             Self::Device(_) | Self::Root(RootError::Device(_)) => 4,
             Self::Root(_) | Self::Data { .. } | Self::Store(_) | Self::Audit(_) => 5,
             Self::Listen { .. } => 6,

@@ -66,6 +66,12 @@ pub struct Listener<H> {
     shared: Arc<Shared<H>>,
 }
 
+impl<H> std::fmt::Debug for Listener<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("tcp", &self.tcp).finish_non_exhaustive()
+    }
+}
+
 /// What all connections of a listener share.
 pub(super) struct Shared<H> {
     pub(super) handler: Arc<H>,

@@ -133,7 +133,10 @@ mod tests {
         let held: usize = cache
             .shards
             .iter()
-            .map(|s| s.lock().unwrap().young.len() + s.lock().unwrap().old.len())
+            .map(|shard| {
+                let shard = shard.lock().unwrap();
+                shard.young.len() + shard.old.len()
+            })
             .sum();
         assert!(held <= SHARDS * 2 * RECORDS_PER_GENERATION, "{held}");
     }

@@ -119,9 +119,30 @@ pub fn start(
     }
 }
 
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port below those that the system gives out by itself, taken by a file lock from the tests that
+/// run beside this one: without it, one test could find another one's server ready.
+#[derive(Debug)]
+pub struct Port {
+    pub number: u16,
+    _lock: File,
+}
+
+impl Port {
+    pub fn free() -> Self {
+        let mut numbers = Numbers(u64::from(std::process::id()));
+        loop {
+            let number = 20_000 + u16::try_from(numbers.below(10_000)).unwrap();
+            let lock = lock_file(&format!("port-{number}"));
+            if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
+                return Self { number, _lock: lock };
+            }
+        }
+    }
+}
+
+fn lock_file(name: &str) -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.lock"));
+    File::options().create(true).truncate(false).write(true).open(path).unwrap()
 }
 
 impl Process {
@@ -206,8 +227,7 @@ impl Numbers {
 /// Tests that measure time want the machine for themselves: they take it exclusively, the heavy
 /// ones among the others take it shared. A file, because nextest runs each test in a process.
 pub fn machine(exclusive: bool) -> File {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("claviger-process-tests.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(path).unwrap();
+    let file = lock_file("machine");
     if exclusive { file.lock().unwrap() } else { file.lock_shared().unwrap() }
     file
 }

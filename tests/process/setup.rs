@@ -1,6 +1,6 @@
 //! Deployments for tests: a data directory, a token or the software root, a configuration file.
 use crate::client::Client;
-use crate::harness::{Exit, Process, free_port, program, run, start};
+use crate::harness::{Exit, Port, Process, program, run, start};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,7 @@ pub struct Deployment {
     pub more: String,
     /// The administrator's access key, once there is a deployment.
     pub admin: (String, String),
+    pub port: Port,
 }
 
 impl Deployment {
@@ -71,7 +72,7 @@ impl Deployment {
         let dir = tempfile::tempdir().unwrap();
         let token = token.then(|| Token::new(&dir.path().join("softhsm")));
         let admin = Default::default();
-        Self { dir, token, more: String::new(), admin }
+        Self { dir, token, more: String::new(), admin, port: Port::free() }
     }
 
     pub fn new(token: bool) -> Self {
@@ -92,8 +93,9 @@ impl Deployment {
         self.dir.path().join("claviger.toml")
     }
 
-    /// The configuration's text for a port.
-    pub fn text(&self, port: u16, data: &Path) -> String {
+    /// The configuration's text. In `more`, PORT stands for the port that tells when it is ready.
+    pub fn text(&self, data: &Path) -> String {
+        let port = self.port.number;
         let pkcs11 = self.token.as_ref().map(|token| {
             format!(
                 "[pkcs11]\nmodule = {:?}\ntoken = {LABEL:?}\npin_file = {:?}\n",
@@ -134,7 +136,7 @@ impl Deployment {
     }
 
     pub fn init(&mut self) -> Exit {
-        self.write_config(&self.text(free_port(), &self.data()));
+        self.write_config(&self.text(&self.data()));
         let made = self.run("init");
         assert!(made.status.success(), "{made:#?}");
         let value = |name: &str| {
@@ -151,22 +153,15 @@ impl Deployment {
 
     /// Serves a copy of the data, or whatever lies there.
     pub fn try_serve_at(&self, data: &Path, scratch: &Path) -> Result<Process, Exit> {
-        loop {
-            let port = free_port();
-            let config = scratch.join("serve.toml");
-            std::fs::write(&config, self.text(port, data)).unwrap();
-            let mut command = program(self.token.as_ref().map(|token| token.conf.as_path()));
-            command.arg("serve").arg("--config").arg(&config);
-            if self.token.is_none() {
-                command.arg("--insecure-software-root");
-            }
-            let address = SocketAddr::from(([127, 0, 0, 1], port));
-            match start(command, scratch, |_| Some(address)) {
-                // Somebody else took the port meanwhile.
-                Err(exit) if exit.status.code() == Some(6) => {}
-                outcome => return outcome,
-            }
+        let config = scratch.join("serve.toml");
+        std::fs::write(&config, self.text(data)).unwrap();
+        let mut command = program(self.token.as_ref().map(|token| token.conf.as_path()));
+        command.arg("serve").arg("--config").arg(&config);
+        if self.token.is_none() {
+            command.arg("--insecure-software-root");
         }
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port.number));
+        start(command, scratch, |_| Some(address))
     }
 
     pub fn serve(&self) -> Process {

@@ -1,13 +1,13 @@
 //! `KeyMetadata`, as CreateKey and DescribeKey answer it.
 use crate::keys::{ALGORITHM, Key, KeyManager, KeyState, ORIGIN, SPEC, USAGE};
-use crate::types::{AccountId, Arn, Timestamp};
+use crate::types::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct KeyMetadata {
     #[serde(rename = "AWSAccountId", skip_serializing_if = "Option::is_none")]
-    account: Option<AccountId>,
+    account: Option<String>,
     key_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<Arn>,
@@ -91,7 +91,7 @@ impl From<&Key> for KeyMetadata {
             KeyState::PendingDeletion => "PendingDeletion",
         };
         Self {
-            account: Some(key.account.clone()),
+            account: Some(key.account.to_string()),
             key_id: key.id.clone(),
             arn: Some(key.arn.clone()),
             creation_date: Some(key.created),

@@ -1,0 +1,68 @@
+# The entry points; `make` lists them. Everything missing is installed on the way (Debian or Ubuntu,
+# as root or with sudo), so that a bare machine with Rust is enough.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where `make run` keeps the token, the store and the credentials, and where it listens.
+DATA ?= target/dev-data
+LISTEN ?= 127.0.0.1:4566
+
+INSTALL := softhsm-setup/install.sh
+VENV := .venv/requirements.txt
+SCRIPTS := .ci/run $(wildcard softhsm-setup/*.sh tests/clients/*.sh)
+
+.PHONY: help run test test-rust test-clients lint bench venv rust
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
+	    while IFS=$$'\t' read -r name what; do printf '  make %-14s%s\n' "$$name" "$$what"; done
+
+run: rust ## a working server on loopback (DATA=target/dev-data LISTEN=127.0.0.1:4566)
+	@$(INSTALL) cc softhsm
+	@mkdir -p -- $(dir $(DATA))
+	@exec cargo run --quiet --release --locked -- dev --data $(DATA) --listen $(LISTEN)
+
+test: test-rust test-clients ## all tests
+
+test-rust: rust ## the tests in Rust: units, operations, processes, the device suite
+	@$(INSTALL) cc softhsm
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    cargo nextest run --workspace --locked --no-fail-fast; \
+	else \
+	    cargo test --workspace --locked --no-fail-fast; \
+	fi
+
+# The server is the one that the tests in Rust were built with: built alone, its dependencies would
+# have other features and be compiled again.
+test-clients: rust $(VENV) ## the AWS CLI, boto3 and the README's tour against a server of their own
+	@$(INSTALL) cc softhsm
+	@cargo build --quiet --workspace --tests --locked
+	@.venv/bin/python tests/clients/run.py
+
+lint: rust ## formatting, clippy, and shellcheck where it is installed
+	@$(INSTALL) cc
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	else echo "shellcheck is not installed: scripts not checked"; fi
+
+bench: rust ## how much the server does in a second, beside the machine's own limits
+	@$(INSTALL) cc softhsm
+	cargo bench --locked --bench throughput
+
+venv: $(VENV) ## Python's AWS CLI and boto3 in .venv, as the tests use them
+	@echo ". .venv/bin/activate"
+
+$(VENV): tests/clients/requirements.txt
+	@$(INSTALL) python
+	@python3 -m venv --clear .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
+	    --requirement $<
+	@cp $< $@
+
+rust:
+	@command -v cargo >/dev/null || { echo "make: Rust is missing: no cargo here" >&2; exit 1; }

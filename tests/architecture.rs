@@ -1,0 +1,169 @@
+//! The arrows of ARCHITECTURE.md and the sizes of files, checked. A module may use only what stands
+//! in its line.
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const ARROWS: &[(&str, &[&str])] = &[
+    // Leaves.
+    ("types", &[]),
+    ("random", &[]),
+    ("memory", &[]),
+    ("clock", &["types"]),
+    ("monitor", &[]),
+    ("policy", &[]),
+    ("wire", &[]),
+    // What stands on them.
+    ("seal", &["random"]),
+    ("audit", &["types"]),
+    ("authorize", &["policy", "types"]),
+    ("store", &["random", "seal"]),
+    ("root_of_trust", &["memory", "random", "seal", "store", "types"]),
+    ("identity", &["authorize", "policy", "random", "seal", "store", "types"]),
+    ("keys", &["authorize", "memory", "policy", "random", "seal", "store", "types"]),
+    ("secrets", &["authorize", "keys", "policy", "random", "seal", "store", "types"]),
+    // The pipeline and what it carries.
+    (
+        "call",
+        &[
+            "audit", "authorize", "clock", "monitor", "policy", "random", "root_of_trust", "seal",
+            "store", "types", "wire",
+        ],
+    ),
+    (
+        "api",
+        &[
+            "authorize", "call", "identity", "keys", "memory", "policy", "random", "secrets",
+            "seal", "store", "types", "wire",
+        ],
+    ),
+    ("background", &["call", "keys", "secrets", "store"]),
+    (
+        "http",
+        &[
+            "api", "audit", "authorize", "background", "call", "clock", "identity", "seal", "store",
+            "types", "wire",
+        ],
+    ),
+    ("config", &["types"]),
+    (
+        "cli",
+        &[
+            "audit", "background", "call", "clock", "config", "http", "identity", "memory",
+            "monitor", "random", "root_of_trust", "store", "types",
+        ],
+    ),
+];
+/// 500 lines is where a file is split.
+const LONGEST_FILE: usize = 500;
+/// The median file of a house that is easy to read.
+const MEDIAN_FILE: usize = 150;
+
+fn files(dir: &Path, out: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The first folder or file name below `src`, without its ending.
+fn module_of(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).unwrap();
+    let first = below.iter().next().unwrap().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules that a text names by `crate::…`, the code of tests left out: tests may look anywhere.
+fn used(text: &str) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let mut used = BTreeSet::new();
+    for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for after in line.split("crate::").skip(1) {
+            let name: String =
+                after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if !name.is_empty() {
+                used.insert(name);
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let mut all = Vec::new();
+    files(&root().join("src"), &mut all);
+    let mut wrong = Vec::new();
+    for path in &all {
+        let module = module_of(path);
+        let is_test = path.iter().any(|part| part == "tests")
+            || path.file_stem().is_some_and(|stem| stem.to_str().unwrap().ends_with("tests"));
+        if ["lib", "main"].contains(&module.as_str()) || is_test {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let allowed = ARROWS.iter().find(|(name, _)| *name == module);
+        let (_, allowed) =
+            allowed.unwrap_or_else(|| panic!("{module} has no line in ARROWS"));
+        for name in used(&text) {
+            let macros = ["operations", "service"].contains(&name.as_str());
+            if name != module && !macros && !allowed.contains(&name.as_str()) {
+                wrong.push(format!("{}: {module} may not use {name}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_arrows_have_no_circle() {
+    // Every module uses only what stands above it in the list, so no circle can close.
+    for (at, (module, allowed)) in ARROWS.iter().enumerate() {
+        for name in *allowed {
+            let stands_at = ARROWS.iter().position(|(other, _)| other == name);
+            assert!(stands_at.is_some_and(|other| other < at), "{module} uses {name} below it");
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let mut all = Vec::new();
+    for folder in ["src", "hsm/src", "hsm/tests", "tests", "benches"] {
+        files(&root().join(folder), &mut all);
+    }
+    let mut lengths = Vec::new();
+    for path in &all {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().count();
+        assert!(lines <= LONGEST_FILE, "{} has {lines} lines", path.display());
+        let says = text.starts_with("//!") || text.contains("impl Operation for");
+        assert!(says, "{} does not say what it is for", path.display());
+        lengths.push(lines);
+    }
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    assert!(median <= MEDIAN_FILE, "the median file has {median} lines");
+}
+
+#[test]
+fn only_locked_memory_is_unsafe() {
+    let mut all = Vec::new();
+    files(&root().join("src"), &mut all);
+    files(&root().join("hsm/src"), &mut all);
+    for path in &all {
+        let text = std::fs::read_to_string(path).unwrap();
+        let code: Vec<&str> =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let is_unsafe = code.iter().any(|line| line.contains("unsafe "));
+        assert!(!is_unsafe || path.ends_with("memory/arena.rs"), "{}", path.display());
+    }
+}

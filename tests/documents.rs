@@ -1,0 +1,322 @@
+//! The documents are held to the code: what they list is what there is, what they name exists.
+//!
+//! `CLAVIGER_WRITE_DOCS=1 cargo test --test documents` writes the tables of README.md anew.
+#![cfg(test)]
+
+use claviger::api;
+use claviger::call::ServiceTable;
+use claviger::config::Config;
+use claviger::monitor::Metrics;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const BEGIN: &str = "<!-- operations:begin -->\n";
+const END: &str = "<!-- operations:end -->";
+
+/// The services in the order of the README, by signing name.
+const SERVICES: [(&str, &str); 4] = [
+    ("kms", "AWS KMS"),
+    ("secretsmanager", "AWS Secrets Manager"),
+    ("iam", "AWS IAM"),
+    ("sts", "AWS STS"),
+];
+
+/// What an operation serves in part only: service, operations, note.
+const NOTES: &[(&str, &str, &str)] = &[
+    (
+        "kms",
+        "CreateKey",
+        "`SYMMETRIC_DEFAULT` with material made here (`AWS_KMS`), in one Region; the rest is \
+         `UnsupportedOperationException`",
+    ),
+    (
+        "kms",
+        "Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncrypt",
+        "`GrantTokens` are refused, as there are no grants",
+    ),
+    ("kms", "Decrypt GenerateDataKey GenerateRandom", "`Recipient` is refused"),
+    ("kms", "GenerateRandom", "from the server's generator; `CustomKeyStoreId` names nothing"),
+    (
+        "secretsmanager",
+        "CreateSecret",
+        "`AddReplicaRegions`, `ForceOverwriteReplicaSecret`, `Type` and `CrossAccountPrimaryARN` \
+         are refused",
+    ),
+    ("secretsmanager", "PutSecretValue", "`RotationToken` is refused"),
+    ("secretsmanager", "UpdateSecret", "`Type` is refused"),
+    ("iam", "CreateUser", "`PermissionsBoundary` is refused"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The documents: every `*.md` at the root, in docs/ and beside what it explains.
+fn documents() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = ["", "docs", "models", "softhsm-setup", "tests/data/sigv4"]
+        .iter()
+        .flat_map(|dir| root().join(dir).read_dir().unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    found.sort();
+    assert!(found.len() > 8, "{found:?}");
+    found
+}
+
+/// A document without its fenced blocks.
+fn prose(text: &str) -> String {
+    let mut fenced = false;
+    let mut keep = |line: &&str| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    };
+    text.lines().filter(|line| keep(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands between single backticks.
+fn code_spans(prose: &str) -> Vec<&str> {
+    prose.split('`').skip(1).step_by(2).collect()
+}
+
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let begin = text.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let level = heading.split(' ').next().unwrap();
+    let rest = &text[begin + 1 + heading.len()..];
+    &rest[..rest.find(&format!("\n{level} ")).unwrap_or(rest.len())]
+}
+
+fn table(service: &ServiceTable, title: &str) -> String {
+    let served: Vec<String> =
+        service.operations.iter().map(|entry| format!("`{}`", entry.name)).collect();
+    let all = (service.model)().operations().count();
+    let mut text = format!("#### {title}\n\n| | |\n|---|---|\n");
+    writeln!(text, "| served: {} of {all} | {} |", served.len(), served.join(", ")).unwrap();
+    for (_, operations, note) in NOTES.iter().filter(|(name, ..)| *name == service.signing_name) {
+        for operation in operations.split(' ') {
+            assert!(service.find(operation).is_some(), "a note on {operation}, which is not served");
+        }
+        let names: Vec<String> = operations.split(' ').map(|name| format!("`{name}`")).collect();
+        writeln!(text, "| {} | {note} |", names.join(", ")).unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_readme_lists_the_operations_that_are_served() {
+    assert_eq!(SERVICES.len(), api::SERVICES.len(), "name every service in SERVICES");
+    let tables: Vec<String> = SERVICES
+        .iter()
+        .map(|(name, title)| {
+            let service = api::SERVICES.iter().find(|service| service.signing_name == *name);
+            table(service.unwrap_or_else(|| panic!("no service {name}")), title)
+        })
+        .collect();
+    let expected = format!(
+        "\n{}\nCounted are the operations in [models](models/README.md).\n\n",
+        tables.join("\n")
+    );
+
+    let path = root().join("README.md");
+    let text = read(&path);
+    let begin = text.find(BEGIN).expect("the begin marker") + BEGIN.len();
+    let end = text.find(END).expect("the end marker");
+    if std::env::var_os("CLAVIGER_WRITE_DOCS").is_some() {
+        std::fs::write(&path, [&text[..begin], &expected, &text[end..]].concat()).unwrap();
+        return;
+    }
+    let found = &text[begin..end];
+    assert_eq!(found, expected, "run: CLAVIGER_WRITE_DOCS=1 cargo test --test documents");
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file() {
+    let mut checked = 0;
+    for document in documents() {
+        let text = read(&document);
+        let prose = prose(&text);
+        for link in prose.split("](").skip(1) {
+            let target = link.split(')').next().unwrap();
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => document.clone(),
+                file => document.parent().unwrap().join(file),
+            };
+            assert!(path.exists(), "{}: {target} leads nowhere", document.display());
+            let headings = if path.is_file() { anchors(&read(&path)) } else { Vec::new() };
+            assert!(
+                anchor.is_empty() || headings.iter().any(|heading| heading == anchor),
+                "{}: {target}: no such heading; there are {headings:?}",
+                document.display()
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}
+
+/// The anchors of a document's headings.
+fn anchors(text: &str) -> Vec<String> {
+    let slug = |heading: &str| -> String {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    let headings = prose(text);
+    headings
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| slug(line.trim_start_matches('#').trim()))
+        .collect()
+}
+
+/// Code spans that name a file of ours name one that exists; `dir/a,b` forms and patterns excepted.
+#[test]
+fn every_file_that_is_named_exists() {
+    let ours = ["src/", "tests/", "docs/", "hsm/", "benches/", "models/", "softhsm-setup/"];
+    for document in documents() {
+        // Its data comes from elsewhere, with the names it had there.
+        if document.ends_with("tests/data/sigv4/README.md") {
+            continue;
+        }
+        let text = read(&document);
+        for span in code_spans(&prose(&text)) {
+            let plain = !span.contains(['*', '{', '<', '…', ' ']);
+            if plain && ours.iter().any(|dir| span.starts_with(dir)) {
+                assert!(root().join(span).exists(), "{}: no {span}", document.display());
+            }
+        }
+    }
+}
+
+/// The invariants name the tests that hold them, as `file`: `test`, `test`.
+#[test]
+fn every_test_of_an_invariant_exists() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let mut checked = 0;
+    for row in section(&text, "## Invariants").lines().filter(|line| line.starts_with("| ")) {
+        let Some(held_by) = row.trim_end_matches('|').rsplit('|').next() else { continue };
+        let mut source = String::new();
+        for span in code_spans(held_by) {
+            if span.contains('/') {
+                source = read(&root().join(span));
+            } else {
+                let found = source.contains(&format!("fn {span}("));
+                assert!(found, "no test {span} where this row has it: {row}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 10, "{checked}");
+}
+
+#[test]
+fn no_document_speaks_of_one_machine() {
+    // In pieces, or this file would be the first to do it.
+    let forbidden: Vec<String> = [
+        ["/wo", "rk/"],
+        ["/ro", "ot/"],
+        ["/ho", "me/"],
+        ["/Us", "ers/"],
+        ["local", "host:8"],
+        ["index.cra", "tes.io"],
+        ["static.cra", "tes.io"],
+        ["files.python", "hosted.org"],
+        [".py", "env"],
+        [".car", "go/registry"],
+    ]
+    .iter()
+    .map(|pieces| pieces.concat())
+    .collect();
+    let others = ["deny.toml", "tests/documents.rs", "Makefile", "Cargo.toml"];
+    let others = others.iter().map(|name| root().join(name)).filter(|path| path.exists());
+    for document in documents().into_iter().chain(others) {
+        let text = read(&document);
+        for (number, line) in (1..).zip(text.lines()) {
+            for word in &forbidden {
+                assert!(!line.contains(word.as_str()), "{}:{number}: {line}", document.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_example_configuration_is_good() {
+    let text = read(&root().join("docs/operations.md"));
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 1, "one example, complete");
+    let example = blocks[0].split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("claviger.toml");
+    std::fs::write(&path, example).unwrap();
+    let config = Config::read(&path).unwrap();
+    assert!(config.tls.is_some() && config.pkcs11.is_some() && config.listen.admin.is_some());
+}
+
+#[test]
+fn the_options_of_dev_are_those_of_its_help() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_claviger")).args(["dev", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let options = |text: &str| -> BTreeSet<String> {
+        let part = |c: char| c.is_ascii_lowercase() || c == '-';
+        let long = |word: &str| word.strip_prefix("--").is_some_and(|name| !name.is_empty());
+        text.split(|c| !part(c)).filter(|word| long(word)).map(str::to_owned).collect()
+    };
+    let mut served = options(&help);
+    served.remove("--help");
+    let readme = read(&root().join("README.md"));
+    let rows = section(&readme, "## `claviger dev`");
+    let rows: Vec<&str> = rows.lines().filter(|line| line.starts_with("| `--")).collect();
+    assert_eq!(options(&rows.join("\n")), served);
+}
+
+#[test]
+fn the_metrics_are_those_of_the_server() {
+    let metrics = Metrics::default();
+    metrics.request("kms", "Encrypt", None, Duration::from_millis(1));
+    let page = metrics.text();
+    let text = read(&root().join("docs/operations.md"));
+    let section = section(&text, "## Metrics");
+    let prose = prose(section);
+    let documented: BTreeSet<&str> = code_spans(&prose)
+        .into_iter()
+        .map(|span| span.split('{').next().unwrap_or_default())
+        .filter(|span| span.starts_with("claviger_"))
+        .collect();
+    let served: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    // Counters are exposed with `_total`, which their type line lacks.
+    let named: BTreeSet<&str> =
+        documented.iter().map(|name| name.strip_suffix("_total").unwrap_or(name)).collect();
+    assert_eq!(named, served);
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_help() {
+    let output = Command::new(env!("CARGO_BIN_EXE_claviger")).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let codes = help.split("Exit codes:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let of_help: Vec<&str> =
+        codes.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let text = read(&root().join("docs/operations.md"));
+    let of_document: Vec<&str> = section(&text, "## Exit codes")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next())
+        .filter(|code| code.parse::<u8>().is_ok())
+        .collect();
+    assert_eq!(of_document, of_help);
+}

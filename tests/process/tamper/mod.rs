@@ -1,0 +1,189 @@
+//! A stopped server's files are edited. It then refuses to start, saying what is wrong, or serves
+//! what was stored; it never takes a wrong or a missing answer for the truth, and never crashes.
+mod deployment_file;
+mod files;
+mod flips;
+mod foreign;
+mod rows;
+
+use crate::client::{Client, Failed};
+use crate::harness::{Exit, Process, copy_dir};
+use crate::setup::{ACCOUNT, Deployment};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// A question and the answer that a sound store gives.
+#[derive(Debug)]
+struct Question {
+    service: &'static str,
+    name: &'static str,
+    body: Value,
+    answer: Value,
+}
+
+/// A stopped deployment with something of everything in it, and what it answers.
+struct Sound {
+    deployment: Deployment,
+    questions: Vec<Question>,
+}
+
+/// What a server over edited files did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// It did not start, and said why.
+    Refused,
+    /// It started and answered some questions with "internal error".
+    Noticed,
+    /// Every answer was right.
+    Unharmed,
+}
+
+impl Sound {
+    fn new() -> Self {
+        let deployment = Deployment::new(false);
+        let process = deployment.serve();
+        let questions = fill(&mut deployment.client(&process));
+        assert_eq!(process.stop().status.code(), Some(0));
+        Self { deployment, questions }
+    }
+
+    /// A copy of the data to be edited, in a directory of its own.
+    fn copy(&self) -> Copy {
+        let dir = tempfile::tempdir().unwrap();
+        copy_dir(&self.deployment.data(), &dir.path().join("data"));
+        Copy { dir }
+    }
+
+    fn try_serve(&self, copy: &Copy) -> Result<Process, Exit> {
+        self.deployment.try_serve_at(&copy.data(), copy.dir.path())
+    }
+
+    /// Starts over a copy and asks everything.
+    fn visit(&self, copy: &Copy, edit: &str) -> Outcome {
+        let mut process = match self.try_serve(copy) {
+            Ok(process) => process,
+            Err(exit) => {
+                assert_eq!(exit.status.code(), Some(5), "{edit}: {exit:#?}");
+                let words = exit.stderr.lines().any(|line| {
+                    line.starts_with("claviger: ") && !line.starts_with("claviger: warning")
+                });
+                assert!(words, "{edit}: it does not say why: {exit:#?}");
+                return Outcome::Refused;
+            }
+        };
+        let (mut client, mut noticed) = (self.deployment.client(&process), false);
+        for question in &self.questions {
+            match ask(&mut client, question) {
+                Ok(answer) => assert_eq!(answer, question.answer, "{edit}: {question:#?}"),
+                Err(Failed::Fault { status: 500.., .. }) => noticed = true,
+                Err(failed) => {
+                    panic!("{edit}: {failed:?} to {question:#?}\n{}", process.stderr())
+                }
+            }
+        }
+        // A write may fail, but not end the process.
+        let written = client.kms("CreateKey", json!({}));
+        assert!(!matches!(written, Err(Failed::Lost(_))), "{edit}: {written:?}");
+        assert!(process.is_alive(), "{edit}: {}", process.stderr());
+        if noticed { Outcome::Noticed } else { Outcome::Unharmed }
+    }
+
+    /// Starting over the copy must fail with these words, and change none of its files.
+    fn refuses(&self, copy: &Copy, parts: &[&str]) {
+        match self.try_serve(copy) {
+            Err(exit) => exit.assert(5, parts),
+            Ok(_) => panic!("it started; wanted: {parts:?}"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Copy {
+    dir: tempfile::TempDir,
+}
+
+impl Copy {
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+    fn store(&self) -> PathBuf {
+        self.data().join("store").join("store.redb")
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.data().join(name)
+    }
+}
+
+/// Changes a file's bytes in place.
+fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn ask(client: &mut Client, question: &Question) -> Result<Value, Failed> {
+    if question.service != "iam" {
+        return client.json(question.service, question.name, &question.body).map(|d| d.value);
+    }
+    let members = question.body.as_object().unwrap().iter();
+    let parameters: Vec<(&str, &str)> =
+        members.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let xml = client.query("iam", question.name, &parameters)?.value;
+    // All but the request's own id.
+    let (answer, _) = xml.split_once("<ResponseMetadata>").unwrap();
+    Ok(Value::String(answer.to_owned()))
+}
+
+/// Keys, aliases, users and secrets; answers the questions that read them all back.
+fn fill(client: &mut Client) -> Vec<Question> {
+    let mut questions: Vec<(&'static str, &'static str, Value)> = Vec::new();
+    for n in 0..12 {
+        let tags = json!([{"TagKey": "n", "TagValue": n.to_string()}]);
+        let made = json!({"Description": format!("key {n}"), "Tags": tags});
+        let made = client.kms("CreateKey", made).unwrap();
+        let id = made["KeyMetadata"]["KeyId"].clone();
+        let alias = format!("alias/key-{n}");
+        let body = json!({"AliasName": alias, "TargetKeyId": id});
+        client.kms("CreateAlias", body).unwrap();
+        let sealed = client.kms("Encrypt", json!({"KeyId": id, "Plaintext": "cGxhaW4="}));
+        let sealed = sealed.unwrap()["CiphertextBlob"].clone();
+        if n % 4 == 3 {
+            client.kms("DisableKey", json!({"KeyId": id})).unwrap();
+        } else {
+            questions.push(("kms", "Decrypt", json!({"CiphertextBlob": sealed})));
+        }
+        questions.push(("kms", "DescribeKey", json!({"KeyId": alias})));
+        questions.push(("kms", "GetKeyPolicy", json!({"KeyId": id})));
+        questions.push(("kms", "ListResourceTags", json!({"KeyId": id})));
+    }
+    for n in 0..4 {
+        let name = format!("user-{n}");
+        let policy = super::kill::user_policy(n);
+        client.query("iam", "CreateUser", &[("UserName", &name)]).unwrap();
+        let parameters = [("UserName", &*name), ("PolicyName", "p"), ("PolicyDocument", &*policy)];
+        client.query("iam", "PutUserPolicy", &parameters).unwrap();
+        questions.push(("iam", "GetUser", json!({"UserName": name})));
+        questions.push(("iam", "GetUserPolicy", json!({"UserName": name, "PolicyName": "p"})));
+    }
+    for n in 0..4 {
+        let name = format!("secret-{n}");
+        client.secrets("CreateSecret", json!({"Name": name, "SecretString": "one"})).unwrap();
+        let two = json!({"SecretId": name, "SecretString": "x".repeat(400 + n)});
+        client.secrets("PutSecretValue", two).unwrap();
+        let previous = json!({"SecretId": name, "VersionStage": "AWSPREVIOUS"});
+        questions.push(("secretsmanager", "GetSecretValue", json!({"SecretId": name})));
+        questions.push(("secretsmanager", "GetSecretValue", previous));
+    }
+    questions.push(("kms", "ListKeys", json!({})));
+    questions.push(("kms", "ListAliases", json!({})));
+    questions.push(("iam", "ListUsers", json!({})));
+    let asked = questions.into_iter().map(|(service, name, body)| {
+        let mut question = Question { service, name, body, answer: Value::Null };
+        question.answer = ask(client, &question).unwrap();
+        question
+    });
+    let asked: Vec<Question> = asked.collect();
+    let keys = asked.iter().find(|q| q.name == "ListKeys").unwrap();
+    assert!(keys.answer.to_string().contains(ACCOUNT));
+    asked
+}
