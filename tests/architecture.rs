@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &["types"]),
     ("monitor", &[]),
     ("policy", &[]),
-    ("wire", &[]),
+    ("wire", &["types"]),
     // What stands on them.
     ("seal", &["random"]),
     ("audit", &["types"]),

@@ -245,7 +245,11 @@ async fn prepare(world: &World) -> Outcome<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let made = world.call("kms", "Encrypt", &encrypt).await?;
     let blob = &made["CiphertextBlob"];
     let decrypt = json!({"CiphertextBlob": blob, "EncryptionContext": context()});
-    let secret = json!({"Name": "prod/billing/database", "SecretString": "{\"password\":\"x\"}"});
+    let secret = json!({
+        "Name": "prod/billing/database",
+        "SecretString": "{\"password\":\"x\"}",
+        "ClientRequestToken": KEY_ID,
+    });
     world.call("secretsmanager", "CreateSecret", &secret).await?;
     let read = json!({"SecretId": "prod/billing/database"});
     Ok((serde_json::to_vec(&encrypt)?, serde_json::to_vec(&decrypt)?, serde_json::to_vec(&read)?))

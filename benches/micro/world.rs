@@ -4,7 +4,7 @@ use claviger::api;
 use claviger::audit::{AuditError, AuditSink, Event, Log};
 use claviger::authorize::Caller;
 use claviger::call::{Arrival, Entry, Outbox, Server};
-use claviger::clock::{Clock, SystemClock};
+use claviger::clock::SystemClock;
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
 use claviger::monitor::Metrics;
 use claviger::random::{Random, SystemRandom};

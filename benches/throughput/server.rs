@@ -21,6 +21,9 @@ pub const FLOOR: &str = "--floor";
 /// What a Decrypt answers is about as long.
 const ANSWER_BYTES: usize = 300;
 
+/// SoftHSM's binding calls every mechanism it does not know an error.
+const LOG: &str = "warn,cryptoki=off";
+
 /// Who runs where.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
@@ -177,7 +180,7 @@ pub fn dev(cores: Cores, dir: &Path) -> Outcome<Claviger> {
         let data = dir.join(if insecure { "software" } else { "softhsm" });
         let mut command = cores.command(program());
         command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-        command.args(insecure.then_some("--insecure-software-root")).env("CLAVIGER_LOG", "warn");
+        command.args(insecure.then_some("--insecure-software-root")).env("CLAVIGER_LOG", LOG);
         let child = Child::start(command)?;
         let exports = std::fs::read_to_string(data.join("env"))?;
         Ok(Claviger { child, administrator: administrator(&exports)?, root })
@@ -203,7 +206,7 @@ pub fn serve(cores: Cores, dir: &Path, certificate: &Certificate) -> Outcome<Cla
     let command = |verb: &str| {
         let mut command = cores.command(program());
         command.args([verb, "--insecure-software-root", "--config"]).arg(&config);
-        command.env("CLAVIGER_LOG", "warn");
+        command.env("CLAVIGER_LOG", LOG);
         command
     };
     let made = command("init").stderr(Stdio::inherit()).output()?;

@@ -38,7 +38,8 @@ impl Workload {
         for n in 0..SECRETS {
             let value = json!({"username": "billing", "password": format!("{n:032x}"),
                 "host": "db.prod.example.com", "port": 5432});
-            let body = json!({"Name": secret_name(n), "SecretString": value.to_string()});
+            let body = json!({"Name": secret_name(n), "SecretString": value.to_string(),
+                "ClientRequestToken": format!("{n:032}")});
             admin.json("secretsmanager", "CreateSecret", &body).await?;
         }
         let mut client = Client::open(target, user.clone()).await?;

@@ -20,11 +20,6 @@ pub struct Records {
     reader: Option<SegmentReader>,
 }
 
-impl std::fmt::Debug for Records {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Records").field("dir", &self.dir).finish_non_exhaustive()
-    }
-}
 
 /// Records `from` and later. Works on a log that is being written: it ends at the last whole line.
 pub fn read_from(dir: &Path, from: u64) -> Result<Records, AuditError> {
