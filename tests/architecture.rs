@@ -27,31 +27,70 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "call",
         &[
-            "audit", "authorize", "clock", "monitor", "policy", "random", "root_of_trust", "seal",
-            "store", "types", "wire",
+            "audit",
+            "authorize",
+            "clock",
+            "monitor",
+            "policy",
+            "random",
+            "root_of_trust",
+            "seal",
+            "store",
+            "types",
+            "wire",
         ],
     ),
     (
         "api",
         &[
-            "authorize", "call", "identity", "keys", "memory", "policy", "random", "secrets",
-            "seal", "store", "types", "wire",
+            "authorize",
+            "call",
+            "identity",
+            "keys",
+            "memory",
+            "policy",
+            "random",
+            "secrets",
+            "seal",
+            "store",
+            "types",
+            "wire",
         ],
     ),
     ("background", &["call", "keys", "secrets", "store"]),
     (
         "http",
         &[
-            "api", "audit", "authorize", "background", "call", "clock", "identity", "seal", "store",
-            "types", "wire",
+            "api",
+            "audit",
+            "authorize",
+            "background",
+            "call",
+            "clock",
+            "identity",
+            "seal",
+            "store",
+            "types",
+            "wire",
         ],
     ),
     ("config", &["types"]),
     (
         "cli",
         &[
-            "audit", "background", "call", "clock", "config", "http", "identity", "memory",
-            "monitor", "random", "root_of_trust", "store", "types",
+            "audit",
+            "background",
+            "call",
+            "clock",
+            "config",
+            "http",
+            "identity",
+            "memory",
+            "monitor",
+            "random",
+            "root_of_trust",
+            "store",
+            "types",
         ],
     ),
 ];
@@ -111,8 +150,7 @@ fn dependencies_point_one_way() {
         }
         let text = std::fs::read_to_string(path).unwrap();
         let allowed = ARROWS.iter().find(|(name, _)| *name == module);
-        let (_, allowed) =
-            allowed.unwrap_or_else(|| panic!("{module} has no line in ARROWS"));
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{module} has no line in ARROWS"));
         for name in used(&text) {
             let macros = ["operations", "service"].contains(&name.as_str());
             if name != module && !macros && !allowed.contains(&name.as_str()) {

@@ -102,7 +102,10 @@ fn table(service: &ServiceTable, title: &str) -> String {
     writeln!(text, "| served: {} of {all} | {} |", served.len(), served.join(", ")).unwrap();
     for (_, operations, note) in NOTES.iter().filter(|(name, ..)| *name == service.signing_name) {
         for operation in operations.split(' ') {
-            assert!(service.find(operation).is_some(), "a note on {operation}, which is not served");
+            assert!(
+                service.find(operation).is_some(),
+                "a note on {operation}, which is not served"
+            );
         }
         let names: Vec<String> = operations.split(' ').map(|name| format!("`{name}`")).collect();
         writeln!(text, "| {} | {note} |", names.join(", ")).unwrap();
@@ -218,6 +221,16 @@ fn every_test_of_an_invariant_exists() {
         }
     }
     assert!(checked > 10, "{checked}");
+}
+
+#[test]
+fn the_example_of_an_operation_is_one() {
+    let text = read(&root().join("CONTRIBUTING.md"));
+    let operation = read(&root().join("src/api/kms/enable_key.rs"));
+    assert!(
+        text.contains(&format!("```rust\n{operation}```")),
+        "src/api/kms/enable_key.rs changed"
+    );
 }
 
 #[test]

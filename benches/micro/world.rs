@@ -79,7 +79,8 @@ impl World {
             event_id: random.uuid().to_string(),
             region: REGION.parse()?,
             source_ip: "127.0.0.1".parse()?,
-            user_agent: "aws-sdk-rust/1.3.10 ua/2.1 api/kms/1.90.0 os/linux lang/rust/1.91.0".into(),
+            user_agent: "aws-sdk-rust/1.3.10 ua/2.1 api/kms/1.90.0 os/linux lang/rust/1.91.0"
+                .into(),
             tls: None,
         };
         Ok(Self { server: Arc::new(server), caller, arrival })

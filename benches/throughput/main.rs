@@ -144,7 +144,9 @@ impl Bench {
             "\n{} connections{tls}, {} s a case, {} round(s), {pinned}, root key in {}\n",
             options.connections, options.seconds, options.rounds, self.claviger.root
         );
-        println!("| case | req/s | p50 ms | p99 ms | ratio to floor | CPU µs/req | CPU floor | errors |");
+        println!(
+            "| case | req/s | p50 ms | p99 ms | ratio to floor | CPU µs/req | CPU floor | errors |"
+        );
         println!("|---|---|---|---|---|---|---|---|");
         floors.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         let floor = floors.get(floors.len() / 2).cloned().unwrap_or_default();

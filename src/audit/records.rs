@@ -20,7 +20,6 @@ pub struct Records {
     reader: Option<SegmentReader>,
 }
 
-
 /// Records `from` and later. Works on a log that is being written: it ends at the last whole line.
 pub fn read_from(dir: &Path, from: u64) -> Result<Records, AuditError> {
     let mut wanted = Vec::new();

@@ -1,6 +1,8 @@
 //! The audit event of a call: who, from where, what, on which resources, and how it ended.
 use super::Call;
-use crate::audit::{EVENT_VERSION, Event, EventType, IdentityType, Resource, TlsDetails, UserIdentity};
+use crate::audit::{
+    EVENT_VERSION, Event, EventType, IdentityType, Resource, TlsDetails, UserIdentity,
+};
 use crate::authorize::{Caller, Conditions};
 use crate::types::{Region, Timestamp};
 use crate::wire::Fault;

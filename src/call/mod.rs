@@ -10,7 +10,9 @@ mod server;
 mod token;
 
 pub use event::{Arrival, Via};
-pub use operation::{Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech};
+pub use operation::{
+    Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
+};
 pub use outbox::{Outbox, replay};
 pub use pipeline::{refuse, service_event};
 pub use server::Server;

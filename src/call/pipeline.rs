@@ -190,7 +190,7 @@ fn recorded(body: &[u8], allowed: &[&str]) -> Option<Value> {
     }
     let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
     let names = |entry: &&str| entry.split(['.', '=']).next().unwrap_or_default().to_owned();
-    let allowed_names: Vec<String> = allowed.iter().map(|entry| names(entry)).collect();
+    let allowed_names: Vec<String> = allowed.iter().map(names).collect();
     let picked = members
         .into_iter()
         .filter(|(name, _)| allowed_names.iter().any(|allowed| allowed == name))
@@ -269,4 +269,3 @@ impl Server {
         Ok(())
     }
 }
-

@@ -81,8 +81,7 @@ pub async fn create(
     check_private(data)?;
     discard_unfinished(data)?;
     let (hsm, random, dir) = (seams.hsm.clone(), seams.random.clone(), data.to_owned());
-    let (root, mut deployment) =
-        blocking(move || RootOfTrust::create(hsm, random, &dir)).await??;
+    let (root, mut deployment) = blocking(move || RootOfTrust::create(hsm, random, &dir)).await??;
     let opened = assemble(data, seams, root, true).await?;
     first(&opened.server).await?;
     deployment.mark_ready(data)?;

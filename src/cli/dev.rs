@@ -32,9 +32,23 @@ const SOFTHSM_MODULES: [&str; 5] = [
 /// The regions of AWS's default partition that are open without asking, the first being the one that
 /// clients are told to use.
 const REGIONS: [&str; 17] = [
-    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-northeast-1", "ap-northeast-2",
-    "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1",
-    "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
 ];
 
 /// `KEY:SECRET:ACCOUNT`.
@@ -67,11 +81,8 @@ pub(super) fn run(arguments: &DevArguments) -> Result<(), StartError> {
     }
     super::harden();
     super::start_logging(false);
-    let hsm = if arguments.insecure_software_root {
-        device::software(&data)?
-    } else {
-        softhsm(&dir)?
-    };
+    let hsm =
+        if arguments.insecure_software_root { device::software(&data)? } else { softhsm(&dir)? };
     let lead = read_lead(&dir)?;
     let clock = Arc::new(MovableClock::ahead_by(lead));
     super::runtime()?.block_on(start(arguments, &dir, &data, hsm, clock))
@@ -102,21 +113,15 @@ async fn start(
         "us-east-1".parse().map_err(|_| StartError::Other("not a region".into()))?;
     let exports = Exports { listen, access_key_id: &id, secret: &secret, region: &region };
     let env_file = arguments.env_file.clone().unwrap_or_else(|| dir.join("env"));
-    exports.write(&env_file).map_err(|e| StartError::Data {
-        path: env_file.clone(),
-        what: e.to_string(),
-    })?;
+    exports
+        .write(&env_file)
+        .map_err(|e| StartError::Data { path: env_file.clone(), what: e.to_string() })?;
     greet(&exports, &env_file, &seeds);
     let tools = tools(&opened, clock, dir.to_owned(), seeds);
     serve(opened, Sockets { api, admin: None, tls: None }, Some(tools)).await
 }
 
-fn tools(
-    opened: &Opened,
-    clock: Arc<MovableClock>,
-    dir: PathBuf,
-    seeds: Vec<Seed>,
-) -> DevTools {
+fn tools(opened: &Opened, clock: Arc<MovableClock>, dir: PathBuf, seeds: Vec<Seed>) -> DevTools {
     let (server, lead) = (opened.server.clone(), dir.join("clock-lead"));
     let again = move || {
         let (server, dir, seeds) = (server.clone(), dir.clone(), seeds.clone());
@@ -131,8 +136,7 @@ fn tools(
 /// the same key as ever, and what the command line asked for.
 async fn seed(server: &Server, dir: &Path, seeds: &[Seed]) -> Result<(), StartError> {
     let other = |e: crate::identity::IdentityError| StartError::Other(e.to_string());
-    let account: AccountId =
-        ACCOUNT.parse().map_err(|e| StartError::Other(format!("{e}")))?;
+    let account: AccountId = ACCOUNT.parse().map_err(|e| StartError::Other(format!("{e}")))?;
     if !assemble::has_administrator(server, &account).await? {
         let known = administrator(dir).ok();
         let (id, secret) =
@@ -172,7 +176,10 @@ fn greet(exports: &Exports<'_>, env_file: &Path, seeds: &[Seed]) {
         println!("  {line}");
     }
     for seed in seeds {
-        println!("\nAlso: access key {} is the root of account {}", seed.access_key_id, seed.account);
+        println!(
+            "\nAlso: access key {} is the root of account {}",
+            seed.access_key_id, seed.account
+        );
     }
     // A script that waits for this text must not wait for a buffer.
     let _ = std::io::stdout().flush();
@@ -182,7 +189,8 @@ fn default_dir() -> Result<PathBuf, StartError> {
     let share = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
         std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local").join("share"))
     });
-    let none = || StartError::Other("neither HOME nor XDG_DATA_HOME is set: give --data DIR".into());
+    let none =
+        || StartError::Other("neither HOME nor XDG_DATA_HOME is set: give --data DIR".into());
     Ok(share.ok_or_else(none)?.join("claviger").join("dev"))
 }
 

@@ -34,7 +34,9 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
                     });
                 }
                 token.check_root_key(root)?;
-                println!("root key       {root}: one object, attributes as wanted, opens what it wraps");
+                println!(
+                    "root key       {root}: one object, attributes as wanted, opens what it wraps"
+                );
             }
         }
     }
@@ -45,7 +47,10 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
 fn print_device(report: &Report) {
     let device = &report.device;
     println!("module         {} ({})", report.module.display(), report.library);
-    println!("token          {:?} in slot {} ({})", device.label, report.slot, report.slot_description);
+    println!(
+        "token          {:?} in slot {} ({})",
+        device.label, report.slot, report.slot_description
+    );
     println!("device         {} {}, serial {}", device.vendor, device.model, device.serial);
     let kind = if device.hardware {
         "says it is hardware"
@@ -59,8 +64,7 @@ fn print_device(report: &Report) {
     println!("mechanisms     {}", report.mechanisms.join(" "));
     for key in &report.aes_keys {
         let faults: Vec<String> = key.faults.iter().map(ToString::to_string).collect();
-        let verdict =
-            if faults.is_empty() { "fit to be a root".into() } else { faults.join("; ") };
+        let verdict = if faults.is_empty() { "fit to be a root".into() } else { faults.join("; ") };
         println!("AES key        {:?}: {verdict}", key.label);
     }
 }

@@ -92,6 +92,10 @@ impl DevTools {
             let text = "send {\"advance_seconds\": n} with n from 0 to 100 years\n".to_owned();
             (StatusCode::BAD_REQUEST, text)
         };
+        // serde would take an array for the struct.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(usage());
+        }
         let advance: Advance = serde_json::from_slice(body).map_err(|_| usage())?;
         let ahead = self.clock.ahead_seconds().saturating_add(advance.advance_seconds);
         if advance.advance_seconds < 0 || ahead > MOST_SECONDS {

@@ -72,8 +72,11 @@ impl Handler for Front {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a call did not end");
-                let answer =
-                    Answer { protocol: Protocol::Json, target: None, outcome: Err(Fault::internal()) };
+                let answer = Answer {
+                    protocol: Protocol::Json,
+                    target: None,
+                    outcome: Err(Fault::internal()),
+                };
                 respond(answer, "")
             }
         }
@@ -228,7 +231,9 @@ impl Inner {
         let expect = sigv4::Expect {
             now: self.server.clock.wall().secs(),
             skew: if global { GLOBAL_SKEW_SECONDS } else { SKEW_SECONDS },
-            regions: &|region| global || region.parse().is_ok_and(|region| regions.contains(&region)),
+            regions: &|region| {
+                global || region.parse().is_ok_and(|region| regions.contains(&region))
+            },
             service: target.service.signing_name,
         };
         sigv4::check_scope_and_time(claim, &expect)?;
@@ -239,7 +244,10 @@ impl Inner {
         sigv4::verify(claim, &request.head, &request.body, &signing)
     }
 
-    async fn lookup(&self, claim: &Claim<'_>) -> Result<Option<(Arc<AccessKey>, Caller)>, StoreError> {
+    async fn lookup(
+        &self,
+        claim: &Claim<'_>,
+    ) -> Result<Option<(Arc<AccessKey>, Caller)>, StoreError> {
         // A key id that could not be stored cannot be known.
         if claim.access_key_id().contains('\0') {
             return Ok(None);
@@ -271,7 +279,12 @@ fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
     if let Some(text) = header("x-amz-target") {
         let unknown = || (Protocol::Json, Fault::unknown_operation(Protocol::Json, text, None));
         let (service, name) = api::by_target(text).ok_or_else(unknown)?;
-        return Ok(Target { service, entry: service.find(name), name: name.to_owned(), form: None });
+        return Ok(Target {
+            service,
+            entry: service.find(name),
+            name: name.to_owned(),
+            form: None,
+        });
     }
     let is_form = header("content-type").is_some_and(|text| {
         let essence = text.split(';').next().unwrap_or_default().trim();

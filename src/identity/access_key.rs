@@ -17,7 +17,10 @@ const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 pub enum Owner {
     Root,
     /// By unique id too: a key outlives no user.
-    User { name: String, id: String },
+    User {
+        name: String,
+        id: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,9 +131,8 @@ impl AccessKey {
         user: &User,
         id: &str,
     ) -> Result<Arc<Self>, IdentityError> {
-        let missing = || {
-            IdentityError::NoSuchEntity(format!("The Access Key with id {id} cannot be found."))
-        };
+        let missing =
+            || IdentityError::NoSuchEntity(format!("The Access Key with id {id} cannot be found."));
         if !user.access_keys.iter().any(|key| key == id) {
             return Err(missing());
         }

@@ -87,7 +87,9 @@ impl AliasName {
     }
     pub fn not_reserved(&self) -> Result<(), KeyError> {
         if self.name().starts_with(RESERVED) {
-            let text = format!("Alias names that begin with {RESERVED} are reserved for AWS managed keys.");
+            let text = format!(
+                "Alias names that begin with {RESERVED} are reserved for AWS managed keys."
+            );
             return Err(KeyError::Validation(text));
         }
         Ok(())

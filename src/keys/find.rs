@@ -103,7 +103,8 @@ pub async fn find(
     };
     let foreign = owner != *account;
     let arn = Arn::new("kms", region.as_str(), owner.as_str(), &resource);
-    let absent = |text: String| if foreign { Missing::Foreign(arn.clone()) } else { not_found(text) };
+    let absent =
+        |text: String| if foreign { Missing::Foreign(arn.clone()) } else { not_found(text) };
 
     if resource.starts_with("alias/") {
         if accept == Accept::Key {

@@ -42,12 +42,8 @@ pub fn create(
 
 /// Also how the AWS managed key comes into being, on behalf of its service.
 pub(super) fn insert(tx: &mut Tx<'_>, new: NewKey, now: Timestamp) -> Result<Arc<Key>, KeyError> {
-    let arn = Arn::new(
-        "kms",
-        new.region.as_str(),
-        new.account.as_str(),
-        &format!("key/{}", new.id),
-    );
+    let arn =
+        Arn::new("kms", new.region.as_str(), new.account.as_str(), &format!("key/{}", new.id));
     let material = Material::create(tx, &new.id, new.material, now)?;
     tx.put(
         &[new.account.as_str(), new.region.as_str(), &new.id],

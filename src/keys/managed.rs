@@ -1,6 +1,6 @@
 //! The AWS managed key of Secrets Manager: made on first use, used only through that service.
 use super::lifecycle::insert;
-use super::{Alias, Accept, Found, Key, KeyError, KeyManager, Missing, NewKey, find};
+use super::{Accept, Alias, Found, Key, KeyError, KeyManager, Missing, NewKey, find};
 use crate::memory::LockedKey;
 use crate::store::Tx;
 use crate::types::{AccountId, Region, Timestamp};
@@ -63,8 +63,8 @@ pub async fn secrets_manager_key(
         account: account.clone(),
         region: region.clone(),
         manager: KeyManager::Aws,
-        description: "Default key that protects my Secrets Manager data when no other key is defined"
-            .into(),
+        description:
+            "Default key that protects my Secrets Manager data when no other key is defined".into(),
         policy: secrets_manager_policy(account, region),
         tags: crate::types::Tags::default(),
         material,

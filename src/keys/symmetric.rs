@@ -73,8 +73,7 @@ impl Authorized<Found> {
         context: &EncryptionContext,
     ) -> Result<(Plaintext, String), KeyError> {
         self.usable()?;
-        let parsed =
-            ciphertext::Blob::parse(&blob.0).map_err(|_| KeyError::InvalidCiphertext)?;
+        let parsed = ciphertext::Blob::parse(&blob.0).map_err(|_| KeyError::InvalidCiphertext)?;
         let wanted = self.id_bytes()?;
         if parsed.key_id() != wanted {
             return Err(KeyError::IncorrectKey);
@@ -104,6 +103,10 @@ impl Authorized<Found> {
         blob: &ciphertext::Blob<'_>,
     ) -> Result<Arc<Material>, KeyError> {
         let current = self.current_material(tx).await?;
-        if blob.material_id() == current.prefix()? { Ok(current) } else { Err(KeyError::InvalidCiphertext) }
+        if blob.material_id() == current.prefix()? {
+            Ok(current)
+        } else {
+            Err(KeyError::InvalidCiphertext)
+        }
     }
 }

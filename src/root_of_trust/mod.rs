@@ -146,8 +146,7 @@ impl RootOfTrust {
 
     /// What the store seals its rows with.
     pub fn row_keys(&self) -> Result<RowKeys, StoreError> {
-        let keys =
-            self.domain_keys.iter().map(|(n, key)| (*n, Key32::new(key.expose()))).collect();
+        let keys = self.domain_keys.iter().map(|(n, key)| (*n, Key32::new(key.expose()))).collect();
         RowKeys::new(self.cluster, keys)
     }
 

@@ -73,7 +73,10 @@ impl RowKeys {
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let broken = || {
             let key = String::from_utf8_lossy(key).replace('\0', "/");
-            StoreError::Corrupt(format!("row {key} of revision {} does not authenticate", revision.0))
+            StoreError::Corrupt(format!(
+                "row {key} of revision {} does not authenticate",
+                revision.0
+            ))
         };
         let row = Row::parse(sealed).map_err(|_| broken())?;
         let place = Place { cluster: &self.cluster, table, key, revision: revision.0 };
@@ -118,6 +121,13 @@ fn read_state(keys: &RowKeys, sealed: &[u8]) -> Result<(Digest, Revision), Store
     let mut words = state.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes));
     let mut next = || words.next().unwrap_or_default();
     Ok((Digest([next(), next(), next(), next()]), Revision(next())))
+}
+
+/// A row on its way to the backend, still open; without a value it is deleted.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) table: Table,
+    pub(super) value: Option<Zeroizing<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -200,11 +210,11 @@ impl Sealed {
     pub(super) async fn commit(
         &self,
         read: BTreeMap<Bytes, Revision>,
-        rows: BTreeMap<Bytes, (Table, Option<Zeroizing<Vec<u8>>>)>,
+        rows: BTreeMap<Bytes, Written>,
     ) -> Result<(), StoreError> {
         let revision = Revision(self.next.fetch_add(1, Ordering::SeqCst));
         let (mut delta, mut write) = (Digest::default(), BTreeMap::new());
-        for (key, (table, value)) in rows {
+        for (key, Written { table, value }) in rows {
             delta -= self.keys.mark(&key, read.get(&key).copied().unwrap_or_default());
             let sealed = match value {
                 None => None,

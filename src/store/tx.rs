@@ -1,6 +1,7 @@
 //! One call's view of the store: remembers what it read, keeps its writes until `commit`.
 use super::cache::Cached;
 use super::record::{parts, row_key, under};
+use super::sealed::Written;
 use super::{Record, Revision, Store, StoreError};
 use crate::seal::Table;
 use bytes::Bytes;
@@ -155,7 +156,10 @@ impl<'s> Tx<'s> {
         let rows = self
             .write
             .into_iter()
-            .map(|(key, write)| (key, (write.table, write.pending.map(|p| p.encoded))))
+            .map(|(key, write)| {
+                let value = write.pending.map(|p| p.encoded);
+                (key, Written { table: write.table, value })
+            })
             .collect();
         store.commits.start();
         let outcome = store.sealed.commit(self.read, rows).await;
@@ -196,7 +200,12 @@ impl<'s> Tx<'s> {
 fn decode<R: Record>(value: &[u8]) -> Result<Arc<R>, StoreError> {
     // The text of a parse error may quote the record: say where, not what.
     serde_json::from_slice(value).map(Arc::new).map_err(|e| {
-        StoreError::Corrupt(format!("{} record, column {}: {:?}", R::TABLE.name(), e.column(), e.classify()))
+        StoreError::Corrupt(format!(
+            "{} record, column {}: {:?}",
+            R::TABLE.name(),
+            e.column(),
+            e.classify()
+        ))
     })
 }
 

@@ -224,6 +224,10 @@ impl Writer {
     }
 
     /// Makes the engine usable again after an I/O error, and finds out how its last group ended.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "elapsed time between two attempts, not a moment"
+    )]
     fn settle(&mut self) -> Result<(), StoreError> {
         match &mut self.condition {
             Condition::Sound => return Ok(()),

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn parts() {
-        let arn: Arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:a/b-Ab12Cd".parse().unwrap();
+        let arn: Arn =
+            "arn:aws:secretsmanager:eu-west-1:111122223333:secret:a/b-Ab12Cd".parse().unwrap();
         assert_eq!(arn.service(), "secretsmanager");
         assert_eq!(arn.region(), "eu-west-1");
         assert_eq!(arn.account(), "111122223333");

@@ -2,6 +2,14 @@
 //! HTTP with the AWS SDK for Rust. The folders mirror `src/api`.
 #![cfg(test)]
 
+mod authorization;
+mod events;
+mod front;
+mod iam;
 mod kms;
+mod pipeline;
+mod refusals;
+mod sts;
+mod support;
 mod vectors;
 mod world;

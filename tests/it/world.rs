@@ -174,8 +174,7 @@ impl World {
 
     /// A new key with a policy.
     pub async fn key_with_policy(&self, policy: Value) -> String {
-        let body =
-            json!({"Policy": policy.to_string(), "BypassPolicyLockoutSafetyCheck": true});
+        let body = json!({"Policy": policy.to_string(), "BypassPolicyLockoutSafetyCheck": true});
         let made = self.call("kms", "CreateKey", body).await.unwrap();
         made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned()
     }
@@ -208,15 +207,14 @@ impl World {
     pub async fn sdk(&self, who: &Someone) -> aws_config::SdkConfig {
         let endpoint = self.serve().await;
         let (id, secret) = (who.access_key_id.as_str(), who.secret.as_str());
-        let credentials =
-            aws_credential_types::Credentials::new(id, secret, None, None, "world");
+        let credentials = aws_credential_types::Credentials::new(id, secret, None, None, "world");
         aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .endpoint_url(endpoint)
             .region(aws_config::Region::new(REGION))
-            .credentials_provider(
-                aws_credential_types::provider::SharedCredentialsProvider::new(credentials),
-            )
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                credentials,
+            ))
             .time_source(SharedTimeSource::new(WorldTime(self.clock.clone())))
             .build()
     }

@@ -33,7 +33,12 @@ impl Answer {
 pub enum Failed {
     /// No answer: the connection broke. The call may have been carried out.
     Lost(io::Error),
-    Fault { status: u16, code: String, message: String, request_id: String },
+    Fault {
+        status: u16,
+        code: String,
+        message: String,
+        request_id: String,
+    },
 }
 
 impl Failed {
@@ -130,10 +135,8 @@ impl Client {
         let version = if service == "iam" { "2010-05-08" } else { "2011-06-15" };
         let mut body = format!("Action={name}&Version={version}");
         for (key, value) in parameters {
-            let value = percent_encoding::utf8_percent_encode(
-                value,
-                percent_encoding::NON_ALPHANUMERIC,
-            );
+            let value =
+                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
             body.push_str(&format!("&{key}={value}"));
         }
         let headers = [("content-type", "application/x-www-form-urlencoded".to_owned())];

@@ -166,10 +166,18 @@ fn moving_the_clock_ends_a_deletion_window() {
     let window = json!({"KeyId": id, "PendingWindowInDays": 7});
     client.kms("ScheduleKeyDeletion", window).unwrap();
 
-    for bad in ["", "{", "[1]", "{}", "{\"advance_seconds\": \"1\"}", "{\"advance_seconds\": -1}",
-        "{\"advance_seconds\": 1, \"more\": 1}", "{\"advance_seconds\": 9e18}",
-        "{\"advance_seconds\": 9223372036854775807}", "{\"advance_seconds\": 1}{}"]
-    {
+    for bad in [
+        "",
+        "{",
+        "[1]",
+        "{}",
+        "{\"advance_seconds\": \"1\"}",
+        "{\"advance_seconds\": -1}",
+        "{\"advance_seconds\": 1, \"more\": 1}",
+        "{\"advance_seconds\": 9e18}",
+        "{\"advance_seconds\": 9223372036854775807}",
+        "{\"advance_seconds\": 1}{}",
+    ] {
         assert_eq!(clock(process.address, bad), 400, "{bad}");
     }
     assert_eq!(plain(process.address, "GET", "/_claviger/clock", b"").unwrap().status, 405);
@@ -207,9 +215,14 @@ fn what_cannot_be_is_refused() {
         with(&["--listen", address]).assert(3, &["loopback", "configure TLS"]);
     }
     assert!(!dir.path().join("dev").exists(), "a refused start makes no directory");
-    for credentials in ["test", "test:test", "test:test:1", ":test:000000000000",
-        "test::000000000000", "test:test:00000000000x"]
-    {
+    for credentials in [
+        "test",
+        "test:test",
+        "test:test:1",
+        ":test:000000000000",
+        "test::000000000000",
+        "test:test:00000000000x",
+    ] {
         with(&["--credentials", credentials]).assert(2, &["KEY:SECRET:ACCOUNT"]);
     }
     with(&["--listen", "localhost"]).assert(2, &["--listen"]);

@@ -99,8 +99,7 @@ pub fn start(
     command.stderr(File::create(&out.stderr).unwrap());
     let child = command.spawn().unwrap();
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut process =
-        Process { child, address: nowhere, took: Duration::ZERO, out, ended: false };
+    let mut process = Process { child, address: nowhere, took: Duration::ZERO, out, ended: false };
     loop {
         if let Some(status) = process.child.try_wait().unwrap() {
             process.ended = true;
@@ -228,7 +227,11 @@ impl Numbers {
 /// ones among the others take it shared. A file, because nextest runs each test in a process.
 pub fn machine(exclusive: bool) -> File {
     let file = lock_file("machine");
-    if exclusive { file.lock().unwrap() } else { file.lock_shared().unwrap() }
+    if exclusive {
+        file.lock().unwrap()
+    } else {
+        file.lock_shared().unwrap()
+    }
     file
 }
 

@@ -35,7 +35,11 @@ fn until_cut(address: SocketAddr, bytes: &[u8], drip: &[u8]) -> (Duration, Strin
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(_) => break,
         }
-        assert!(began.elapsed() < BODY + 2 * SLACK, "not cut: {:?}", String::from_utf8_lossy(bytes));
+        assert!(
+            began.elapsed() < BODY + 2 * SLACK,
+            "not cut: {:?}",
+            String::from_utf8_lossy(bytes)
+        );
         if let Some(drop) = drops.next()
             && tcp.write_all(&[*drop]).is_err()
         {
@@ -67,7 +71,10 @@ fn each_phase_is_cut_at_its_deadline() {
             let (took, said) = until_cut(address, bytes.as_bytes(), drip);
             eprintln!("{name}: ended after {took:?}: {:?}", said.lines().next());
             let early = Duration::from_millis(200);
-            assert!(took + early >= deadline && took < deadline + SLACK, "{name}: {took:?}: {said}");
+            assert!(
+                took + early >= deadline && took < deadline + SLACK,
+                "{name}: {took:?}: {said}"
+            );
             // A request that was whole is answered; one that was not, with 408 or not at all.
             let status = said.split(' ').nth(1);
             match name {
@@ -147,8 +154,7 @@ fn ten_thousand_idle_connections_change_little() {
     latency(&mut client);
     let before = latency(&mut client);
     let began: Instant = now();
-    let connections: Vec<TcpStream> =
-        (0..IDLE_CONNECTIONS).map(|n| idle(address, n)).collect();
+    let connections: Vec<TcpStream> = (0..IDLE_CONNECTIONS).map(|n| idle(address, n)).collect();
     let opened = began.elapsed();
     let during = latency(&mut client);
     let (lasted, open) = (began.elapsed(), open_connections(&process));

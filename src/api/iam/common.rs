@@ -74,7 +74,8 @@ impl Tag {
         let mut seen = std::collections::BTreeSet::new();
         for tag in tags.unwrap_or_default() {
             if !seen.insert(tag.key.to_lowercase()) {
-                let text = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+                let text =
+                    "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
                 return Err(Error::InvalidInput(text.into()));
             }
             parsed.0.insert(tag.key, tag.value);
@@ -129,7 +130,8 @@ pub(super) fn page_of<T: Clone>(
     after: Option<&str>,
     size: usize,
 ) -> (Vec<T>, Option<String>) {
-    let mut rest = all.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)).peekable();
+    let mut rest =
+        all.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)).peekable();
     let (mut page, mut last) = (Vec::new(), None);
     while page.len() < size
         && let Some((name, item)) = rest.next()

@@ -24,8 +24,9 @@ impl Operation for CreateAlias {
         let action = "kms:CreateAlias";
         let alias = AliasName::parse(call.account(), call.region(), &self.alias_name)?;
         let alias = call.authorize(action, alias, Conditions::default())?;
-        let key = authorized_key(call, &self.target_key_id, Accept::Key, action, Conditions::default())
-            .await?;
+        let key =
+            authorized_key(call, &self.target_key_id, Accept::Key, action, Conditions::default())
+                .await?;
         alias.not_reserved()?;
         own(call, &key)?;
         key.customer_managed()?;

@@ -99,7 +99,8 @@ impl CreateKey {
         let (spec, older) = (self.key_spec.as_deref(), self.customer_master_key_spec.as_deref());
         let spec = match (spec, older) {
             (Some(_), Some(_)) => {
-                let text = "You cannot specify KeySpec and CustomerMasterKeySpec in the same request.";
+                let text =
+                    "You cannot specify KeySpec and CustomerMasterKeySpec in the same request.";
                 return Err(Error::Validation(text.into()));
             }
             (spec, older) => spec.or(older).unwrap_or(keys::SPEC),
@@ -125,10 +126,14 @@ impl CreateKey {
         }
         match self.origin.as_deref() {
             None | Some(keys::ORIGIN) => {}
-            Some(other) => return Err(Error::Unsupported(format!("Origin {other} is not supported."))),
+            Some(other) => {
+                return Err(Error::Unsupported(format!("Origin {other} is not supported.")));
+            }
         }
         if self.multi_region == Some(true) || self.xks_key_id.is_some() {
-            return Err(Error::Unsupported("Multi-Region and external keys are not supported.".into()));
+            return Err(Error::Unsupported(
+                "Multi-Region and external keys are not supported.".into(),
+            ));
         }
         Ok(())
     }

@@ -41,8 +41,8 @@ impl Operation for Encrypt {
         let context = self.encryption_context.unwrap_or_default();
         keys::check_context(&context)?;
         let conditions = crypto_conditions(&context);
-        let key =
-            authorized_key(call, &self.key_id, Accept::KeyOrAlias, "kms:Encrypt", conditions).await?;
+        let key = authorized_key(call, &self.key_id, Accept::KeyOrAlias, "kms:Encrypt", conditions)
+            .await?;
         key.usable()?;
         check_dry_run(self.dry_run)?;
         let random = call.random();

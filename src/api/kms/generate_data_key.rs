@@ -99,15 +99,15 @@ impl Wanted {
     ) -> Result<Made, Error> {
         keys::check_context(&self.context)?;
         let conditions = crypto_conditions(&self.context);
-        let key = authorized_key(call, &self.key_id, Accept::KeyOrAlias, action, conditions).await?;
+        let key =
+            authorized_key(call, &self.key_id, Accept::KeyOrAlias, action, conditions).await?;
         key.usable()?;
         check_dry_run(self.dry_run)?;
         let random = call.random();
         let mut data_key = vec![0; self.bytes];
         random.fill(&mut data_key);
         let plaintext = Plaintext::new(data_key);
-        let sealed =
-            key.encrypt(&mut call.tx, &*random, plaintext.expose(), &self.context).await?;
+        let sealed = key.encrypt(&mut call.tx, &*random, plaintext.expose(), &self.context).await?;
         call.record("keyMaterialId", sealed.material_id.clone());
         Ok(Made { plaintext, sealed, key_id: key.arn.clone() })
     }

@@ -62,7 +62,8 @@ impl Operation for ListAliases {
         if let Some(key_id) = &self.key_id {
             return of_key(call, key_id).await;
         }
-        let after = call.resume("ListAliases", self.marker.as_deref()).ok_or(Error::InvalidMarker)?;
+        let after =
+            call.resume("ListAliases", self.marker.as_deref()).ok_or(Error::InvalidMarker)?;
         let scope = [call.account().as_str(), call.region().as_str()];
         let page = call.tx.list::<Alias>(&scope, after.as_deref(), size).await?;
         let next_marker = call.marker("ListAliases", &page);

@@ -26,8 +26,9 @@ impl Operation for UpdateAlias {
         let (account, region) = (call.account().clone(), call.region().clone());
         let alias = AliasName::parse(&account, &region, &self.alias_name)?;
         let alias = call.authorize(action, alias, Conditions::default())?;
-        let new = authorized_key(call, &self.target_key_id, Accept::Key, action, Conditions::default())
-            .await?;
+        let new =
+            authorized_key(call, &self.target_key_id, Accept::Key, action, Conditions::default())
+                .await?;
         alias.not_reserved()?;
         own(call, &new)?;
         new.customer_managed()?;

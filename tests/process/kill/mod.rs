@@ -100,9 +100,8 @@ fn live(era: u64, rounds: u64, tally: &Tally) {
             deployment.client(&process).kms("CreateKey", shared).unwrap();
         }
         check::adopt(&mut deployment.client(&process), &ids);
-        let attempts = each(&mut workers, |worker| {
-            worker.check(&mut deployment.client(&process), &ids, last)
-        });
+        let attempts =
+            each(&mut workers, |worker| worker.check(&mut deployment.client(&process), &ids, last));
         let attempts: Vec<Attempt> = attempts.into_iter().flatten().collect();
         check::lists(&mut deployment.client(&process), &ids);
         log.check(&audit, &attempts);

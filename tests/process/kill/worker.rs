@@ -46,9 +46,11 @@ impl Worker {
             let known = self.model.get(&object).cloned().unwrap_or_default();
             let doubt = attempts.last_mut().filter(|last| last.outcome == Outcome::Lost);
             match doubt {
-                Some(Attempt { operation: Operation { effect: Some((at, after)), .. }, applied, .. })
-                    if *at == object && found == *after =>
-                {
+                Some(Attempt {
+                    operation: Operation { effect: Some((at, after)), .. },
+                    applied,
+                    ..
+                }) if *at == object && found == *after => {
                     *applied = true;
                     self.model.insert(object, found);
                 }
@@ -179,15 +181,15 @@ impl Worker {
             }
             12 if self.names("secret/").len() < SECRETS => {
                 let effect = (format!("secret/{new}"), json!({"current": new, "previous": null}));
-                let body = json!({"Name": new, "SecretString": new, "ClientRequestToken": token(&new)});
+                let body =
+                    json!({"Name": new, "SecretString": new, "ClientRequestToken": token(&new)});
                 Some(Operation::secrets("CreateSecret", body, effect))
             }
             13 => {
                 let secret = self.some("secret/")?;
                 let before = self.model[&secret]["current"].clone();
                 let name = secret.trim_start_matches("secret/");
-                let body =
-                    json!({"SecretId": name, "SecretString": new, "ClientRequestToken": token(&new)});
+                let body = json!({"SecretId": name, "SecretString": new, "ClientRequestToken": token(&new)});
                 let after = json!({"current": new, "previous": before});
                 Some(Operation::secrets("PutSecretValue", body, (secret, after)))
             }
@@ -200,7 +202,8 @@ impl Worker {
     }
 
     fn names(&self, kind: &str) -> Vec<String> {
-        let of_kind = |(name, value): &(&String, &Value)| name.starts_with(kind) && !value.is_null();
+        let of_kind =
+            |(name, value): &(&String, &Value)| name.starts_with(kind) && !value.is_null();
         self.model.iter().filter(of_kind).map(|(name, _)| name.clone()).collect()
     }
 

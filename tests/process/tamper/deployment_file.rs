@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 fn a_flipped_bit_in_the_deployment_file_is_refused_or_harmless() {
     let _busy = machine(false);
     let sounds = [Sound::new(), Sound::new()];
-    let (next, refused, harmless) =
-        (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, refused, harmless) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let text = |sound: &Sound| std::fs::read(sound.copy().path("deployment.json")).unwrap();
     let length = sounds.iter().map(|sound| text(sound).len()).min().unwrap();
     std::thread::scope(|scope| {
@@ -31,7 +30,9 @@ fn a_flipped_bit_in_the_deployment_file_is_refused_or_harmless() {
                         // What is left: the device in words, and letters of hexadecimal numbers
                         // that are capital now.
                         Outcome::Unharmed => harmless.fetch_add(1, Ordering::Relaxed),
-                        Outcome::Noticed => panic!("{place}: a wrong key was taken for the right one"),
+                        Outcome::Noticed => {
+                            panic!("{place}: a wrong key was taken for the right one")
+                        }
                     };
                 }
             });

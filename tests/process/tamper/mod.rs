@@ -167,8 +167,11 @@ fn fill(client: &mut Client) -> Vec<Question> {
     }
     for n in 0..4 {
         let name = format!("secret-{n}");
-        client.secrets("CreateSecret", json!({"Name": name, "SecretString": "one"})).unwrap();
-        let two = json!({"SecretId": name, "SecretString": "x".repeat(400 + n)});
+        let token = |version: u32| format!("{version:032}");
+        let one = json!({"Name": name, "SecretString": "one", "ClientRequestToken": token(1)});
+        client.secrets("CreateSecret", one).unwrap();
+        let text = "x".repeat(400 + n);
+        let two = json!({"SecretId": name, "SecretString": text, "ClientRequestToken": token(2)});
         client.secrets("PutSecretValue", two).unwrap();
         let previous = json!({"SecretId": name, "VersionStage": "AWSPREVIOUS"});
         questions.push(("secretsmanager", "GetSecretValue", json!({"SecretId": name})));

@@ -95,7 +95,9 @@ fn a_row_that_was_put_back_is_refused() {
     let id = key["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
     client.kms("DisableKey", json!({"KeyId": id})).unwrap();
     client.kms("DeleteAlias", json!({"AliasName": "alias/key-1"})).unwrap();
-    client.query("iam", "DeleteUserPolicy", &[("UserName", "user-0"), ("PolicyName", "p")]).unwrap();
+    client
+        .query("iam", "DeleteUserPolicy", &[("UserName", "user-0"), ("PolicyName", "p")])
+        .unwrap();
     assert_eq!(process.stop().status.code(), Some(0));
     let after = rows(&copy.store());
     let changed: Vec<&Row> = before.iter().filter(|row| !after.contains(row)).collect();
