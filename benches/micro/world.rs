@@ -13,6 +13,7 @@ use claviger::store::{Backend, Embedded, Memory, Store};
 use claviger::types::{AccountId, Tags};
 use claviger_hsm::SoftwareHsm;
 use serde_json::{Value, json};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,8 +48,9 @@ impl World {
     /// Store and audit log on disk, as the product has them.
     pub async fn on_disk(dir: &Path) -> Outcome<Self> {
         let (store, audit) = (dir.join("store"), dir.join("audit"));
-        std::fs::create_dir(&store)?;
-        std::fs::create_dir(&audit)?;
+        for dir in [&store, &audit] {
+            std::fs::DirBuilder::new().mode(0o700).create(dir)?;
+        }
         let (log, _) = Log::open(&audit, &[7; 32], [1; 16])?;
         Self::assemble(dir, Arc::new(Embedded::open(&store)?), Arc::new(log)).await
     }

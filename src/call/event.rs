@@ -173,7 +173,8 @@ pub(super) fn mark_failed(event: &mut Event, fault: Option<&Fault>) {
     }
 }
 
-fn identity(caller: &Caller) -> UserIdentity {
+/// A caller whose signature was verified, as events name it.
+pub fn identity(caller: &Caller) -> UserIdentity {
     let principal = &caller.principal;
     let kind = if principal.is_root() { IdentityType::Root } else { IdentityType::IamUser };
     UserIdentity {

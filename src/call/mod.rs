@@ -9,7 +9,7 @@ mod pipeline;
 mod server;
 mod token;
 
-pub use event::{Arrival, Via};
+pub use event::{Arrival, Via, identity};
 pub use operation::{
     Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
 };

@@ -73,6 +73,10 @@ fn seed(dir: &Path) -> Result<[u8; 32], StartError> {
     let bad = |what: String| StartError::Data { path: path.clone(), what };
     match std::fs::read(&path) {
         Ok(bytes) => bytes.try_into().map_err(|_| bad("is not 32 bytes long".into())),
+        // A new seed would open nothing, and stand in the way of the old one.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && Deployment::path(dir).exists() => {
+            Err(bad("is gone, or the deployment was not made with --insecure-software-root".into()))
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let mut seed = [0; 32];
             SystemRandom.fill(&mut seed);

@@ -163,8 +163,7 @@ impl Inner {
         body: &[u8],
     ) -> Result<Vec<u8>, Fault> {
         let unknown = |fault| {
-            let identity = UserIdentity::unknown(Some(caller.access_key_id.clone()));
-            self.refuse(arrival, Some(target), identity, fault)
+            self.refuse(arrival, Some(target), call::identity(caller), fault)
         };
         let protocol = target.service.protocol();
         let Some(entry) = target.entry else {

@@ -20,6 +20,7 @@ pub struct Material {
 
 impl Record for Material {
     const TABLE: Table = Table::new("material");
+    const READ_BACK: bool = true;
 }
 
 impl Material {

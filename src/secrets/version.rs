@@ -19,6 +19,7 @@ pub struct Version {
 
 impl Record for Version {
     const TABLE: Table = Table::new("secret-version");
+    const READ_BACK: bool = true;
 }
 
 impl Version {

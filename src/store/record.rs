@@ -10,6 +10,9 @@ pub trait Record: Serialize + DeserializeOwned + std::fmt::Debug + Send + Sync +
     const TABLE: Table;
     /// Whether decoded records may stay in memory after the call that read them.
     const CACHED: bool = true;
+    /// Whether a written row is read back, opened and compared before its commit is acknowledged:
+    /// for what cannot be made again, such as key material.
+    const READ_BACK: bool = false;
 }
 
 /// `table NUL part NUL part …`. No part may hold a NUL, so no two lists of parts give one key, and

@@ -130,6 +130,14 @@ pub(super) struct Written {
     pub(super) value: Option<Zeroizing<Vec<u8>>>,
 }
 
+/// What a row must hold once it is committed.
+#[derive(Debug)]
+pub(super) struct Proof {
+    pub(super) table: Table,
+    pub(super) key: Bytes,
+    pub(super) value: Zeroizing<Vec<u8>>,
+}
+
 #[derive(Debug)]
 pub(super) struct Sealed {
     backend: Arc<dyn Backend>,
@@ -211,7 +219,7 @@ impl Sealed {
         &self,
         read: BTreeMap<Bytes, Revision>,
         rows: BTreeMap<Bytes, Written>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Revision, StoreError> {
         let revision = Revision(self.next.fetch_add(1, Ordering::SeqCst));
         let (mut delta, mut write) = (Digest::default(), BTreeMap::new());
         for (key, Written { table, value }) in rows {
@@ -225,7 +233,28 @@ impl Sealed {
             };
             write.insert(key, sealed);
         }
-        self.backend.commit(Commit { revision, read, write, delta }).await
+        self.backend.commit(Commit { revision, read, write, delta }).await?;
+        Ok(revision)
+    }
+
+    /// Reads rows of a commit back, opens and compares them. One that has moved on since is proved
+    /// by whoever moved it.
+    pub(super) async fn prove(
+        &self,
+        revision: Revision,
+        proofs: Vec<Proof>,
+    ) -> Result<(), StoreError> {
+        for proof in proofs {
+            match self.get(proof.table, &proof.key).await? {
+                Some((found, value)) if found == revision && *value != *proof.value => {
+                    let table = proof.table.name();
+                    let text = format!("a {table} row does not read back as it was written");
+                    return Err(StoreError::Corrupt(text));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn clear(&self) -> Result<(), StoreError> {

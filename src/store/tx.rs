@@ -1,7 +1,7 @@
 //! One call's view of the store: remembers what it read, keeps its writes until `commit`.
 use super::cache::Cached;
 use super::record::{parts, row_key, under};
-use super::sealed::Written;
+use super::sealed::{Proof, Written};
 use super::{Record, Revision, Store, StoreError};
 use crate::seal::Table;
 use bytes::Bytes;
@@ -31,6 +31,7 @@ struct Pending {
 struct Write {
     table: Table,
     pending: Option<Pending>,
+    read_back: bool,
 }
 impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -126,12 +127,12 @@ impl<'s> Tx<'s> {
             .map_err(|e| StoreError::Corrupt(format!("cannot encode: {e}")))?;
         let record = Arc::new(record);
         let pending = Some(Pending { value: record.clone(), encoded });
-        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending });
+        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending, read_back: R::READ_BACK });
         Ok(record)
     }
 
     pub fn delete<R: Record>(&mut self, key: &[&str]) -> Result<(), StoreError> {
-        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending: None });
+        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending: None, read_back: false });
         Ok(())
     }
 
@@ -153,6 +154,7 @@ impl<'s> Tx<'s> {
             }
         }
         let written: Vec<Bytes> = self.write.keys().cloned().collect();
+        let proofs = self.proofs();
         let rows = self
             .write
             .into_iter()
@@ -162,13 +164,27 @@ impl<'s> Tx<'s> {
             })
             .collect();
         store.commits.start();
-        let outcome = store.sealed.commit(self.read, rows).await;
+        let outcome = match store.sealed.commit(self.read, rows).await {
+            Ok(revision) => store.sealed.prove(revision, proofs).await,
+            Err(error) => Err(error),
+        };
         // Also after a failure: whether the rows changed is then unknown.
         for key in &written {
             store.cache.forget(key);
         }
         store.commits.finish();
         outcome
+    }
+
+    /// What must be found in the store when the commit is done.
+    fn proofs(&self) -> Vec<Proof> {
+        let wanted = self.write.iter().filter(|(_, write)| write.read_back);
+        wanted
+            .filter_map(|(key, write)| {
+                let value = write.pending.as_ref()?.encoded.clone();
+                Some(Proof { table: write.table, key: key.clone(), value })
+            })
+            .collect()
     }
 
     async fn still_holds(&self) -> Result<(), StoreError> {

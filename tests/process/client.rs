@@ -4,6 +4,7 @@ use claviger::clock::{Clock, SystemClock};
 use claviger::http::sigv4::{self, Credentials};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -39,6 +40,17 @@ pub enum Failed {
         message: String,
         request_id: String,
     },
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(error) => write!(f, "no answer: {error}"),
+            Self::Fault { status, code, message, request_id } => {
+                write!(f, "{status} {code} ({message}) to request {request_id}")
+            }
+        }
+    }
 }
 
 impl Failed {

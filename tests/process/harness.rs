@@ -49,10 +49,10 @@ pub struct Process {
 }
 
 /// Where a process writes to.
-#[derive(Clone, Debug)]
-pub struct Outputs {
-    pub stdout: PathBuf,
-    pub stderr: PathBuf,
+#[derive(Debug)]
+struct Outputs {
+    stdout: PathBuf,
+    stderr: PathBuf,
 }
 
 impl Outputs {
@@ -147,10 +147,6 @@ fn lock_file(name: &str) -> File {
 impl Process {
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
-    }
-
-    pub fn outputs(&self) -> &Outputs {
-        &self.out
     }
 
     pub fn stdout(&self) -> String {

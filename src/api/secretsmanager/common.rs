@@ -23,7 +23,7 @@ pub(super) async fn authorized_secret(
         Ok(found) => call.authorize(action, found, conditions).map_err(|_| stranger()),
         Err(Missing::Foreign) => Err(stranger()),
         Err(Missing::Own(arn)) => {
-            // Whoever may not use the secret does not learn that there is none either.
+            // Permission first: only who could use the secret is told that there is none.
             conditions.add("secretsmanager:secretid", arn.as_str());
             let resource = Resource { arn, kind: secrets::KIND };
             call.authorize(action, resource, conditions)?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 fn ok(name: &str, outcome: Result<Value, Failed>) -> Value {
-    outcome.unwrap_or_else(|failed| panic!("{name}: {failed:?}"))
+    outcome.unwrap_or_else(|failed| panic!("{name}: {failed}"))
 }
 
 /// None if the object is not there; any other failure is one.

@@ -83,7 +83,7 @@ impl Worker {
                     Outcome::Refused(request_id)
                 }
                 Err(Failed::Lost(_)) => Outcome::Lost,
-                Err(failed) => panic!("{operation:?}: {failed:?}"),
+                Err(failed) => panic!("{operation:?}: {failed}"),
             };
             let applied = matches!(outcome, Outcome::Done(_));
             if let (true, Some((object, after))) = (applied, &operation.effect) {

@@ -31,8 +31,8 @@ fn a_directory_of_another_token_is_refused_and_left_alone() {
     // Nor the software root.
     deployment.token = None;
     let refused = deployment.try_serve().unwrap_err();
-    eprintln!("software root over a token's data: {}", refused.stderr);
-    assert_eq!(refused.status.code(), Some(5));
+    refused.assert(5, &["software-root.seed", "was not made with"]);
+    assert!(files(&deployment.data()) == before, "a refused start changed something");
 
     deployment.token = Some(own);
     let process = deployment.serve();

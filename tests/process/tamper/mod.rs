@@ -77,7 +77,7 @@ impl Sound {
                 Ok(answer) => assert_eq!(answer, question.answer, "{edit}: {question:#?}"),
                 Err(Failed::Fault { status: 500.., .. }) => noticed = true,
                 Err(failed) => {
-                    panic!("{edit}: {failed:?} to {question:#?}\n{}", process.stderr())
+                    panic!("{edit}: {failed} to {question:#?}\n{}", process.stderr())
                 }
             }
         }
