@@ -1,5 +1,5 @@
 //! The configuration file of `claviger init` and `claviger serve`: TOML, every field documented here,
-//! unknown fields refused. `CLAVIGER_…` environment variables override single values.
+//! unknown fields refused.
 use crate::types::{AccountId, Region};
 use serde::Deserialize;
 use std::collections::BTreeSet;

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("seal", &["random"]),
     ("audit", &["types"]),
     ("authorize", &["policy", "types"]),
-    ("store", &["random", "seal"]),
+    ("store", &["memory", "random", "seal"]),
     ("root_of_trust", &["memory", "random", "seal", "store", "types"]),
     ("identity", &["authorize", "policy", "random", "seal", "store", "types"]),
     ("keys", &["authorize", "memory", "policy", "random", "seal", "store", "types"]),

@@ -238,12 +238,12 @@ pub fn calls(wants: Wants<'_>, runtime: &Runtime, dir: &Path) -> Outcome<()> {
 async fn prepare(world: &World) -> Outcome<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let made = world.call("kms", "CreateKey", &json!({})).await?;
     let encrypt = json!({
-        "KeyId": made["KeyMetadata"]["Arn"],
+        "KeyId": made.pointer("/KeyMetadata/Arn").ok_or("no ARN")?,
         "Plaintext": BASE64.encode([0x5a; 100]),
         "EncryptionContext": context(),
     });
     let made = world.call("kms", "Encrypt", &encrypt).await?;
-    let blob = &made["CiphertextBlob"];
+    let blob = made.get("CiphertextBlob").ok_or("no ciphertext")?;
     let decrypt = json!({"CiphertextBlob": blob, "EncryptionContext": context()});
     let secret = json!({
         "Name": "prod/billing/database",

@@ -33,7 +33,7 @@ impl Workload {
         let mut keys = Vec::new();
         for _ in 0..KEYS {
             let made = admin.json("kms", "CreateKey", &json!({"Policy": key_policy()})).await?;
-            keys.push(made["KeyMetadata"]["Arn"].clone());
+            keys.push(made.pointer("/KeyMetadata/Arn").cloned().ok_or("no ARN")?);
         }
         for n in 0..SECRETS {
             let value = json!({"username": "billing", "password": format!("{n:032x}"),
@@ -53,7 +53,7 @@ impl Workload {
             encrypt.push(serde_json::to_vec(&body)?);
             let body = json!({"KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context});
             generate.push(serde_json::to_vec(&body)?);
-            let blob = &made["CiphertextBlob"];
+            let blob = made.get("CiphertextBlob").ok_or("no ciphertext")?;
             let body = json!({"CiphertextBlob": blob, "EncryptionContext": context});
             decrypt.push(serde_json::to_vec(&body)?);
             read.push(serde_json::to_vec(&json!({"SecretId": secret_name(n % SECRETS)}))?);

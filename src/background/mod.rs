@@ -30,6 +30,9 @@ pub async fn sweep(server: &Server) {
     if let Err(error) = destroy_secrets(server).await {
         tracing::error!(%error, "cannot destroy secrets that are due");
     }
+    if let Err(error) = server.outbox.retry(server).await {
+        tracing::error!(%error, "the audit log still refuses events");
+    }
     match server.outbox.sweep(server).await {
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => tracing::error!(%error, "cannot empty the outbox"),

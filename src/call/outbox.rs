@@ -7,7 +7,8 @@ use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The events of one call: its own, and those of calls made on the caller's behalf.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +27,10 @@ const BATCH: usize = 512;
 #[derive(Debug, Default)]
 pub struct Outbox {
     logged: Mutex<Vec<String>>,
+    /// Committed events that the log refused: tried again until it takes them.
+    refused: Mutex<Vec<(String, Vec<Event>)>>,
+    /// Whether the log refused the last event it was given.
+    log_fails: AtomicBool,
 }
 
 impl Outbox {
@@ -33,15 +38,55 @@ impl Outbox {
         tx.put(&[id], Waiting { events }).map(drop)
     }
 
-    pub(super) fn logged(&self, id: String) {
-        self.logged.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    /// Logs the events of a call. Those of a change, which wait in the outbox under `id`, are tried
+    /// again later if the log refuses them now.
+    pub(super) async fn log(
+        &self,
+        server: &Server,
+        id: Option<&str>,
+        events: Vec<Event>,
+    ) -> Result<(), AuditError> {
+        let outcome = server.audit.record(&events).await;
+        self.log_fails.store(outcome.is_err(), Ordering::SeqCst);
+        match (&outcome, id) {
+            (Ok(()), Some(id)) => hold(&self.logged).push(id.to_owned()),
+            (Err(_), Some(id)) => hold(&self.refused).push((id.to_owned(), events)),
+            (_, None) => {}
+        }
+        outcome
+    }
+
+    /// Whether the log took the last event it was given.
+    pub fn log_works(&self) -> bool {
+        !self.log_fails.load(Ordering::SeqCst)
+    }
+
+    /// Gives the log the events that it refused, or, if there are none, one that says it works
+    /// again. Does nothing while all is well.
+    pub async fn retry(&self, server: &Server) -> Result<(), AuditError> {
+        if self.log_works() {
+            return Ok(());
+        }
+        let refused = std::mem::take(&mut *hold(&self.refused));
+        if refused.is_empty() {
+            let Some(region) = server.regions.first() else { return Ok(()) };
+            let event = super::pipeline::recovery_event(server, region);
+            return self.log(server, None, vec![event]).await;
+        }
+        let mut outcome = Ok(());
+        for (id, events) in refused {
+            if let Err(error) = self.log(server, Some(&id), events).await {
+                outcome = Err(error);
+            }
+        }
+        outcome
     }
 
     /// Forgets what the log has. Called now and then, so that one commit serves many calls.
     pub async fn sweep(&self, server: &Server) -> Result<(), StoreError> {
         loop {
             let batch: Vec<String> = {
-                let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut logged = hold(&self.logged);
                 let count = logged.len().min(BATCH);
                 logged.drain(..count).collect()
             };
@@ -53,11 +98,16 @@ impl Outbox {
                 tx.delete::<Waiting>(&[id])?;
             }
             if let Err(error) = tx.commit().await {
-                self.logged.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
+                hold(&self.logged).extend(batch);
                 return Err(error);
             }
         }
     }
+}
+
+/// A list is whole whoever died holding it: every change is one push or one take.
+fn hold<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -38,13 +38,10 @@ pub(super) async fn run<O: Operation>(
             Done { reply: Err(fault), events: vec![event], in_outbox: false }
         }
     };
-    let outcome = server.audit.record(&done.events).await;
-    if let Err(error) = outcome {
+    let id = done.in_outbox.then_some(arrival.event_id.as_str());
+    if let Err(error) = server.outbox.log(server, id, done.events).await {
         tracing::error!(request = arrival.request_id, %error, "the audit log refused an event");
         return Err(Fault::internal());
-    }
-    if done.in_outbox {
-        server.outbox.logged(arrival.event_id.clone());
     }
     done.reply
 }
@@ -212,7 +209,7 @@ pub async fn refuse(
     let account = identity.account_id.clone().unwrap_or_default();
     let mut event = event::blank(arrival, called, identity, account, server.clock.now());
     event::mark_failed(&mut event, Some(&fault));
-    match server.audit.record(&[event]).await {
+    match server.outbox.log(server, None, vec![event]).await {
         Ok(()) => fault,
         Err(error) => {
             tracing::error!(request = arrival.request_id, %error, "the audit log refused an event");
@@ -230,6 +227,22 @@ pub fn service_event(
     region: &Region,
     resource: (&str, &Arn),
 ) -> Event {
+    let mut event = own_event(server, source, name, account.as_str(), region);
+    let (kind, arn) = resource;
+    event.resources = vec![audit::Resource {
+        account_id: account.to_string(),
+        resource_type: kind.to_owned(),
+        arn: arn.to_string(),
+    }];
+    event
+}
+
+/// Says that the audit log takes events again after it refused some.
+pub(super) fn recovery_event(server: &Server, region: &Region) -> Event {
+    own_event(server, "claviger", "AuditLogRecovered", "", region)
+}
+
+fn own_event(server: &Server, source: &str, name: &str, account: &str, region: &Region) -> Event {
     let random = &server.random;
     let arrival = Arrival {
         request_id: random.uuid().to_string(),
@@ -240,17 +253,11 @@ pub fn service_event(
         tls: None,
     };
     let called = Called { source, name, read_only: false };
-    let identity = UserIdentity::service(account.as_str(), source);
+    let identity = UserIdentity::service(account, source);
     let now = server.clock.now();
-    let mut event = event::blank(&arrival, called, identity, account.to_string(), now);
+    let mut event = event::blank(&arrival, called, identity, account.to_owned(), now);
     event.source_ip_address = source.to_owned();
     event.event_type = EventType::AwsServiceEvent;
-    let (kind, arn) = resource;
-    event.resources = vec![audit::Resource {
-        account_id: account.to_string(),
-        resource_type: kind.to_owned(),
-        arn: arn.to_string(),
-    }];
     event
 }
 
@@ -264,8 +271,7 @@ impl Server {
         let Some(id) = events.first().map(|e| e.event_id.clone()) else { return Ok(()) };
         Outbox::put(&mut tx, &id, events.clone())?;
         tx.commit().await?;
-        self.audit.record(&events).await?;
-        self.outbox.logged(id);
+        self.outbox.log(self, Some(&id), events).await?;
         Ok(())
     }
 }

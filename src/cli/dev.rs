@@ -116,7 +116,7 @@ async fn start(
     exports
         .write(&env_file)
         .map_err(|e| StartError::Data { path: env_file.clone(), what: e.to_string() })?;
-    greet(&exports, &env_file, &seeds);
+    greet(&exports, &env_file, &seeds, arguments.insecure_software_root);
     let tools = tools(&opened, clock, dir.to_owned(), seeds);
     serve(opened, Sockets { api, admin: None, tls: None }, Some(tools)).await
 }
@@ -161,10 +161,12 @@ fn administrator(dir: &Path) -> Result<(String, SecretText), StartError> {
     }
 }
 
-fn greet(exports: &Exports<'_>, env_file: &Path, seeds: &[Seed]) {
+fn greet(exports: &Exports<'_>, env_file: &Path, seeds: &[Seed], software: bool) {
+    let root =
+        if software { "root key in a file" } else { "root key in a SoftHSM token of its own" };
     println!("claviger dev is ready at http://{}", exports.listen);
     println!();
-    println!("Account {ACCOUNT}, user admin, root key in a SoftHSM token of its own.");
+    println!("Account {ACCOUNT}, user admin, {root}.");
     println!("In another terminal:");
     println!();
     println!("  . {}", env_file.display());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::harden();
+    super::start_logging(false);
     let config = Config::read(&arguments.config)?;
     let hsm = device::configured(&config, arguments.insecure_software_root)?;
     let seams = Seams {

@@ -70,9 +70,13 @@ pub(super) async fn serve(
     let front = Arc::new(Front::new(server.clone(), beside.then(|| admin.clone()), dev));
     let tls = sockets.tls.as_ref();
     let listener = Listener::new(sockets.api, tls, front, Limits::default())?;
+    admin.watch(listener.connections());
+    if let Some(tls) = sockets.tls {
+        tokio::spawn(reload_on_hangup(tls));
+    }
     let separate = match sockets.admin {
         Some(socket) => {
-            let handler = Arc::new(admin.with_connections(listener.connections()));
+            let handler = Arc::new(admin);
             let health = Listener::new(socket, None, handler, Limits::default())?;
             let mut stopped = stopped.clone();
             Some(tokio::spawn(async move {
@@ -92,6 +96,18 @@ pub(super) async fn serve(
     background::sweep(&server).await;
     log.close().await?;
     Ok(())
+}
+
+/// SIGHUP reads the certificate and its key anew. If they are bad, the old ones stay.
+async fn reload_on_hangup(tls: Tls) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        match tls.reload() {
+            Ok(()) => tracing::info!("read the certificate anew"),
+            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+        }
+    }
 }
 
 /// Either signal asks for a graceful stop.

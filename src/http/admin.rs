@@ -4,8 +4,8 @@ use super::{Connections, Handler, Incoming};
 use crate::call::Server;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -14,17 +14,17 @@ const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-
 pub struct Admin {
     server: Arc<Server>,
     /// Of the API's listener, once there is one.
-    connections: Option<Arc<Connections>>,
+    connections: Arc<OnceLock<Arc<Connections>>>,
 }
 
 impl Admin {
     pub fn new(server: Arc<Server>) -> Self {
-        Self { server, connections: None }
+        Self { server, connections: Arc::default() }
     }
 
-    #[must_use]
-    pub fn with_connections(self, connections: Arc<Connections>) -> Self {
-        Self { connections: Some(connections), ..self }
+    /// Tells whose connections the metrics count. Only the first call counts.
+    pub fn watch(&self, connections: Arc<Connections>) {
+        let _ = self.connections.set(connections);
     }
 
     /// The page, if the request is for one.
@@ -52,6 +52,9 @@ impl Admin {
             tracing::warn!(%error, "not ready: the device does not answer");
             faults.push("device");
         }
+        if !self.server.outbox.log_works() {
+            faults.push("audit log");
+        }
         if faults.is_empty() {
             return page(StatusCode::OK, TEXT, "ready\n".into());
         }
@@ -60,7 +63,7 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Bytes> {
-        if let Some(c) = &self.connections {
+        if let Some(c) = self.connections.get() {
             let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
             self.server.metrics.connections(count(&c.open), count(&c.refused), count(&c.timed_out));
         }

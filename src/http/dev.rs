@@ -6,7 +6,7 @@ use crate::background;
 use crate::call::Server;
 use crate::clock::MovableClock;
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, header};
 use serde::Deserialize;
 use std::fmt::Debug;
 use std::future::Future;
@@ -57,8 +57,8 @@ impl DevTools {
         if !path.starts_with("/_claviger/") {
             return None;
         }
-        if !request.peer.ip().is_loopback() {
-            let text = "only for this machine\n".to_owned();
+        if !from_this_machine(request) {
+            let text = "only for this machine, and not from a web page\n".to_owned();
             return Some(page(StatusCode::FORBIDDEN, TEXT, text));
         }
         let post = request.head.method == Method::POST;
@@ -110,4 +110,19 @@ impl DevTools {
         background::sweep(&self.server).await;
         Ok(format!("the clock is {ahead} seconds ahead\n"))
     }
+}
+
+/// A loopback peer that addressed us as such. A page in the developer's browser would come from
+/// loopback too: it is known by its `Origin`, or by the name it reached us under.
+fn from_this_machine(request: &Incoming) -> bool {
+    let headers = &request.head.headers;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let local = name == "localhost"
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    request.peer.ip().is_loopback() && local && !headers.contains_key(header::ORIGIN)
 }

@@ -162,9 +162,7 @@ impl Inner {
         target: &Target,
         body: &[u8],
     ) -> Result<Vec<u8>, Fault> {
-        let unknown = |fault| {
-            self.refuse(arrival, Some(target), call::identity(caller), fault)
-        };
+        let unknown = |fault| self.refuse(arrival, Some(target), call::identity(caller), fault);
         let protocol = target.service.protocol();
         let Some(entry) = target.entry else {
             let version = target.form.as_ref().and_then(|form| form.version());

@@ -23,6 +23,8 @@ pub enum KeyError {
     IncorrectKey,
     #[error("{arn} key usage is {usage} which is not valid for {operation}.")]
     InvalidKeyUsage { arn: Arn, usage: &'static str, operation: &'static str },
+    #[error("Algorithm {0} is incompatible with key spec {spec}.", spec = super::SPEC)]
+    IncompatibleAlgorithm(String),
     #[error("{0}")]
     Validation(String),
     #[error("{0}")]

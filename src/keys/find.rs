@@ -85,6 +85,10 @@ pub async fn find(
     named: &str,
     accept: Accept,
 ) -> Result<Found, Missing> {
+    if named.contains('\0') {
+        // No key could be stored under such a name.
+        return Err(not_found("Invalid keyId".into()));
+    }
     let (owner, resource) = if named.starts_with("arn:") {
         let arn: Arn = named.parse().map_err(|_| not_found(format!("Invalid arn {named}")))?;
         if arn.service() != "kms" {

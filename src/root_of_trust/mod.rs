@@ -44,7 +44,7 @@ pub struct RootOfTrust {
     hsm: Arc<dyn Hsm>,
     random: Arc<dyn Random>,
     cluster: [u8; 16],
-    domain_keys: BTreeMap<u32, LockedKey>,
+    domain_keys: BTreeMap<u32, Arc<LockedKey>>,
     /// The device's last block of random bytes: one that repeats is a broken generator.
     last_block: Mutex<[u8; DEVICE_SHARE]>,
 }
@@ -115,7 +115,7 @@ impl RootOfTrust {
             if !domain_key.check.matches(&bytes) {
                 return Err(wrong());
             }
-            domain_keys.insert(domain_key.generation, LockedKey::new(&bytes));
+            domain_keys.insert(domain_key.generation, Arc::new(LockedKey::new(&bytes)));
         }
         let cluster = deployment.cluster();
         Ok(Self { hsm, random, cluster, domain_keys, last_block: Mutex::new([0; DEVICE_SHARE]) })
@@ -146,8 +146,7 @@ impl RootOfTrust {
 
     /// What the store seals its rows with.
     pub fn row_keys(&self) -> Result<RowKeys, StoreError> {
-        let keys = self.domain_keys.iter().map(|(n, key)| (*n, Key32::new(key.expose()))).collect();
-        RowKeys::new(self.cluster, keys)
+        RowKeys::new(self.cluster, self.domain_keys.clone())
     }
 
     /// The key of the audit log's chain: of the oldest generation, as the log outlives generations.
@@ -155,15 +154,11 @@ impl RootOfTrust {
         self.sub_key(self.domain_keys.values().next(), Label::AUDIT)
     }
 
-    fn sub_key(&self, domain_key: Option<&LockedKey>, label: Label) -> Key32 {
+    fn sub_key(&self, domain_key: Option<&Arc<LockedKey>>, label: Label) -> Key32 {
         // There always is a domain key: both constructors put one in.
-        let none = LockedKey::new(&[0; 32]);
-        seal::derive(domain_key.unwrap_or(&none).expose(), label, &self.cluster)
-    }
-
-    /// A MAC under a sub-key of the domain, for what must be compared later but not stored.
-    pub fn mac(&self, label: Label, parts: &[&[u8]]) -> [u8; 32] {
-        seal::mac(self.sub_key(self.domain_keys.values().next(), label).expose(), label, parts)
+        let none = [0; 32];
+        let key = domain_key.map_or(&none, |key| key.expose());
+        seal::derive(key, label, &self.cluster)
     }
 
     /// New key material: the system's generator and the device's, mixed, so that either may be weak.

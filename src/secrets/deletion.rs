@@ -103,7 +103,7 @@ pub async fn due(
         .collect())
 }
 
-/// Destroys a secret whose recovery window is over: its versions and itself. Its name is free again.
+/// Destroys a secret whose recovery window is over: its versions and itself. Its name is then free.
 /// Answers the secret that was destroyed, or nothing if it is not due (any more).
 pub async fn destroy(
     tx: &mut Tx<'_>,

@@ -26,7 +26,7 @@ pub enum SecretError {
     #[error("Secrets Manager can't encrypt the secret value: {0}")]
     Encryption(KeyError),
     /// The key said no, or what it opened does not open the value; then there is nothing to add.
-    #[error("Secrets Manager can't decrypt the secret value{}", .0.as_ref().map_or_else(|| ".".into(), |e| format!(": {e}")))]
+    #[error("Secrets Manager can't decrypt the secret value{}", because(.0.as_ref()))]
     Decryption(Option<KeyError>),
     /// The caller may use the secret but not the key behind it. Says no more: the audit event of
     /// the KMS call does.
@@ -50,7 +50,11 @@ impl SecretError {
 
     /// A failure of KMS while something was to be decrypted.
     pub fn on_decrypt(error: KeyError) -> Self {
-        Self::of_kms(error, |error| Self::Decryption(Some(error)))
+        Self::of_kms(error, |error| match error {
+            // It has no words of its own.
+            KeyError::InvalidCiphertext => Self::Decryption(None),
+            error => Self::Decryption(Some(error)),
+        })
     }
 
     fn of_kms(error: KeyError, told: impl FnOnce(KeyError) -> Self) -> Self {
@@ -61,4 +65,8 @@ impl SecretError {
             error => told(error),
         }
     }
+}
+
+fn because(error: Option<&KeyError>) -> String {
+    error.map_or_else(|| ".".into(), |error| format!(": {error}"))
 }

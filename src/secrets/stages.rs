@@ -2,7 +2,8 @@
 //!
 //! A label is on one version at most. Once a secret has a value, one version is `AWSCURRENT`; when
 //! that label moves, `AWSPREVIOUS` goes to where it was. A version without labels is deprecated and
-//! goes when there are too many. (Secrets Manager user guide, "What's in a Secrets Manager secret".)
+//! goes when there are too many. (Secrets Manager user guide, "What's in a Secrets Manager
+//! secret".)
 use super::SecretError;
 use crate::types::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -50,8 +50,8 @@ fn row<'a>(secret: &'a Secret, id: &'a str) -> [&'a str; 4] {
     [secret.account.as_str(), secret.region.as_str(), secret.resource_id(), id]
 }
 
-/// A version's id is the caller's `ClientRequestToken`. The model bounds its length; what remains is
-/// what a row's key cannot hold.
+/// A version's id is the caller's `ClientRequestToken`. The model bounds its length; what remains
+/// is what a row's key cannot hold.
 pub fn check_version_id(id: &str) -> Result<(), SecretError> {
     if id.chars().any(char::is_control) {
         let text = "ClientRequestToken must not contain control characters.";

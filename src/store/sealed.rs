@@ -3,9 +3,10 @@
 //! So an edited or swapped row does not open, and a row that was put back, removed or added does
 //! not match the sum: it is detected, never believed.
 use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+use crate::memory::LockedKey;
 use crate::random::Random;
 use crate::seal::row::{self, Place, Row};
-use crate::seal::{self, Key32, Label, Table};
+use crate::seal::{self, Label, Table};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,25 +21,29 @@ const STATE: Table = Table::new("state");
 #[derive(Debug)]
 pub struct RowKeys {
     cluster: [u8; 16],
-    domain_keys: BTreeMap<u32, Key32>,
+    domain_keys: BTreeMap<u32, Arc<LockedKey>>,
     newest: u32,
     /// Of the oldest generation, for good: it only marks which rows exist.
-    chain: Key32,
+    chain: LockedKey,
     /// Derived on first use, one a table and generation.
-    rows: RwLock<BTreeMap<(u32, &'static str), Arc<Key32>>>,
+    rows: RwLock<BTreeMap<(u32, &'static str), Arc<LockedKey>>>,
 }
 
 impl RowKeys {
     /// `domain_keys`: every live generation's key; there is at least one.
-    pub fn new(cluster: [u8; 16], domain_keys: BTreeMap<u32, Key32>) -> Result<Self, StoreError> {
+    pub fn new(
+        cluster: [u8; 16],
+        domain_keys: BTreeMap<u32, Arc<LockedKey>>,
+    ) -> Result<Self, StoreError> {
         let none = || StoreError::Unavailable("no domain key is open".into());
         let (_, oldest) = domain_keys.first_key_value().ok_or_else(none)?;
         let (newest, _) = domain_keys.last_key_value().ok_or_else(none)?;
-        let (newest, chain) = (*newest, seal::derive(oldest.expose(), Label::CHAIN, &cluster));
+        let chain = seal::derive(oldest.expose(), Label::CHAIN, &cluster);
+        let (newest, chain) = (*newest, LockedKey::new(chain.expose()));
         Ok(Self { cluster, domain_keys, newest, chain, rows: RwLock::default() })
     }
 
-    fn row_key(&self, generation: u32, table: Table) -> Result<Arc<Key32>, StoreError> {
+    fn row_key(&self, generation: u32, table: Table) -> Result<Arc<LockedKey>, StoreError> {
         let at = (generation, table.name());
         if let Some(key) = self.rows.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
             return Ok(key.clone());
@@ -46,7 +51,7 @@ impl RowKeys {
         let domain_key = self.domain_keys.get(&generation).ok_or_else(|| {
             StoreError::Corrupt(format!("no domain key of generation {generation} is open"))
         })?;
-        let key = Arc::new(row::sub_key(domain_key.expose(), table));
+        let key = Arc::new(LockedKey::new(row::sub_key(domain_key.expose(), table).expose()));
         self.rows.write().unwrap_or_else(PoisonError::into_inner).insert(at, key.clone());
         Ok(key)
     }

@@ -127,12 +127,18 @@ impl<'s> Tx<'s> {
             .map_err(|e| StoreError::Corrupt(format!("cannot encode: {e}")))?;
         let record = Arc::new(record);
         let pending = Some(Pending { value: record.clone(), encoded });
-        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending, read_back: R::READ_BACK });
+        self.write.insert(
+            row_key(R::TABLE, key)?,
+            Write { table: R::TABLE, pending, read_back: R::READ_BACK },
+        );
         Ok(record)
     }
 
     pub fn delete<R: Record>(&mut self, key: &[&str]) -> Result<(), StoreError> {
-        self.write.insert(row_key(R::TABLE, key)?, Write { table: R::TABLE, pending: None, read_back: false });
+        self.write.insert(
+            row_key(R::TABLE, key)?,
+            Write { table: R::TABLE, pending: None, read_back: false },
+        );
         Ok(())
     }
 
@@ -163,13 +169,17 @@ impl<'s> Tx<'s> {
                 (key, Written { table: write.table, value })
             })
             .collect();
+        let read: Vec<Bytes> = self.read.keys().cloned().collect();
         store.commits.start();
         let outcome = match store.sealed.commit(self.read, rows).await {
             Ok(revision) => store.sealed.prove(revision, proofs).await,
             Err(error) => Err(error),
         };
-        // Also after a failure: whether the rows changed is then unknown.
-        for key in &written {
+        // Also after a failure: whether the rows changed is then unknown. After a conflict also what
+        // was only read, or the next attempt could read the same from the cache: a rival's commit is
+        // in the store some time before it is here.
+        let stale = if matches!(outcome, Err(StoreError::Conflict)) { &read } else { &written };
+        for key in stale {
             store.cache.forget(key);
         }
         store.commits.finish();
@@ -194,6 +204,7 @@ impl<'s> Tx<'s> {
         for (key, revision) in &self.read {
             // Not from the cache: a commit that is under way has not told it yet.
             if self.store.sealed.revision(key).await? != *revision {
+                self.store.cache.forget(key);
                 return Err(StoreError::Conflict);
             }
         }

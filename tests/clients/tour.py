@@ -1,7 +1,7 @@
 """Does what the README says under "## Five minutes": its `sh` blocks in order, in one shell.
 
-The server runs already and its env file is sourced; `make run` in a block does nothing, and the env
-file is also where `make run` would leave it. The clients are those of the tests' venv.
+The server runs already and its env file is sourced. `! command` in a block must be refused, which the
+shell alone would not check. The clients are those of the tests' venv.
 """
 
 import pathlib
@@ -14,8 +14,8 @@ import harness
 README = pathlib.Path(__file__).resolve().parent.parent.parent / "README.md"
 HEADING = "## Five minutes"
 PRELUDE = """\
-make() { [ "${1:-}" = run ] || command make "$@"; }
-. target/dev-data/env
+. "$CLAVIGER_DEV/env"
+refused() { if "$@"; then echo "not refused: $*"; exit 1; fi; }
 """
 
 
@@ -35,17 +35,19 @@ def take(results, server):
     found = blocks()
     assert found, f"no ```sh block under {HEADING!r}"
     home = server.directory / "tour"
-    (home / "target" / "dev-data").mkdir(parents=True)
-    (home / "target" / "dev-data" / "env").symlink_to(server.env_file)
+    home.mkdir()
     # Each block says on its way which one it is, so that a failure can be told.
     script = PRELUDE
     for number, block in enumerate(found, 1):
-        script += f"echo {number} >>progress\n{block}\n"
+        block = re.sub(r"^! ", "refused ", block, flags=re.MULTILINE)
+        script += f"echo {number} >>~/progress\n{block}\n"
     env = harness.client_environment()
     env["PATH"] = f"{pathlib.Path(sys.executable).parent}:{env['PATH']}"
-    env["HOME"] = str(home)
+    env["HOME"] = env["TMPDIR"] = str(home)
+    # Where the README looks for the server's files, if it is not where `make run` keeps them.
+    env["CLAVIGER_DEV"] = str(server.env_file.parent)
     done = subprocess.run(
-        ["bash", "-eu"],
+        ["bash", "-eu", "-o", "pipefail"],
         input=script,
         cwd=home,
         env=env,

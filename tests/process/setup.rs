@@ -95,7 +95,11 @@ impl Deployment {
 
     /// The configuration's text. In `more`, PORT stands for the port that tells when it is ready.
     pub fn text(&self, data: &Path) -> String {
-        let port = self.port.number;
+        self.text_for(&self.port, data)
+    }
+
+    fn text_for(&self, port: &Port, data: &Path) -> String {
+        let port = port.number;
         let pkcs11 = self.token.as_ref().map(|token| {
             format!(
                 "[pkcs11]\nmodule = {:?}\ntoken = {LABEL:?}\npin_file = {:?}\n",
@@ -148,19 +152,19 @@ impl Deployment {
     }
 
     pub fn try_serve(&self) -> Result<Process, Exit> {
-        self.try_serve_at(&self.data(), self.dir.path())
+        self.try_serve_on(&self.port, &self.data(), self.dir.path())
     }
 
-    /// Serves a copy of the data, or whatever lies there.
-    pub fn try_serve_at(&self, data: &Path, scratch: &Path) -> Result<Process, Exit> {
+    /// Serves a copy of the data, or whatever lies there, on a port of its own.
+    pub fn try_serve_on(&self, port: &Port, data: &Path, scratch: &Path) -> Result<Process, Exit> {
         let config = scratch.join("serve.toml");
-        std::fs::write(&config, self.text(data)).unwrap();
+        std::fs::write(&config, self.text_for(port, data)).unwrap();
         let mut command = program(self.token.as_ref().map(|token| token.conf.as_path()));
         command.arg("serve").arg("--config").arg(&config);
         if self.token.is_none() {
             command.arg("--insecure-software-root");
         }
-        let address = SocketAddr::from(([127, 0, 0, 1], self.port.number));
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number));
         start(command, scratch, |_| Some(address))
     }
 

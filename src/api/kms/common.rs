@@ -80,10 +80,7 @@ pub(in crate::api) fn crypto_conditions(context: &EncryptionContext) -> Conditio
 pub(super) fn check_algorithm(algorithm: Option<&str>) -> Result<(), Error> {
     match algorithm {
         None | Some(keys::ALGORITHM) => Ok(()),
-        Some(other) => Err(Error::Validation(format!(
-            "Algorithm {other} is incompatible with key spec {}.",
-            keys::SPEC
-        ))),
+        Some(other) => Err(Error::IncompatibleAlgorithm(other.to_owned())),
     }
 }
 
@@ -106,6 +103,20 @@ pub(super) fn check_recipient(recipient: Option<&Recipient>) -> Result<(), Error
 /// Everything was checked; a dry run ends here.
 pub(super) fn check_dry_run(dry_run: Option<bool>) -> Result<(), Error> {
     if dry_run == Some(true) { Err(Error::DryRun) } else { Ok(()) }
+}
+
+/// How a call without a ciphertext ends: only a dry run that says so may do without.
+pub(super) fn without_blob(dry_run: Option<bool>, modifiers: Option<&[String]>) -> Error {
+    let ignored = modifiers.unwrap_or_default().iter().any(|m| m == "IGNORE_CIPHERTEXT");
+    if ignored && dry_run == Some(true) { Error::DryRun } else { missing_blob() }
+}
+
+pub(super) fn missing_blob() -> Error {
+    Error::Validation(
+        "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: \
+         Member must not be null"
+            .into(),
+    )
 }
 
 /// New key material: the system's generator and the device's, mixed.
@@ -142,8 +153,9 @@ pub(super) fn page_size(limit: Option<i64>, default: usize, most: usize) -> Resu
         None => Ok(default),
         Some(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit),
         Some(_) => Err(Error::Validation(format!(
-            "1 validation error detected: Value at 'limit' failed to satisfy constraint: Member must \
-             have value less than or equal to {most}"
+            "1 validation error detected: Value '{}' at 'limit' failed to satisfy constraint: Member \
+             must have value less than or equal to {most}",
+            limit.unwrap_or_default()
         ))),
     }
 }

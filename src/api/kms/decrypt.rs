@@ -1,6 +1,6 @@
 use super::common::{
     Recipient, authorized_key, authorized_key_of, check_algorithm, check_dry_run,
-    check_grant_tokens, check_recipient, crypto_conditions,
+    check_grant_tokens, check_recipient, crypto_conditions, missing_blob, without_blob,
 };
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
@@ -59,15 +59,8 @@ impl Operation for Decrypt {
             (None, None) => return Err(missing_blob()),
         };
         let Some(blob) = self.ciphertext_blob else {
-            // Only a dry run may do without a ciphertext.
             key.usable()?;
-            let without = self.dry_run_modifiers.unwrap_or_default();
-            let ignored = without.iter().any(|m| m == "IGNORE_CIPHERTEXT");
-            return Err(if ignored && self.dry_run == Some(true) {
-                Error::DryRun
-            } else {
-                missing_blob()
-            });
+            return Err(without_blob(self.dry_run, self.dry_run_modifiers.as_deref()));
         };
         let (plaintext, material_id) = key.decrypt(&mut call.tx, &blob, &context).await?;
         check_dry_run(self.dry_run)?;
@@ -80,12 +73,4 @@ impl Operation for Decrypt {
             key_material_id: Some(material_id),
         })
     }
-}
-
-fn missing_blob() -> Error {
-    Error::Validation(
-        "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: \
-         Member must not be null"
-            .into(),
-    )
 }

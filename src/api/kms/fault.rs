@@ -12,7 +12,9 @@ impl ServiceError for Error {
             Self::InvalidState(..) | Self::NotPendingDeletion(_) => "KMSInvalidStateException",
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::IncorrectKey => "IncorrectKeyException",
-            Self::InvalidKeyUsage { .. } => "InvalidKeyUsageException",
+            Self::InvalidKeyUsage { .. } | Self::IncompatibleAlgorithm(_) => {
+                "InvalidKeyUsageException"
+            }
             Self::Validation(_) => "ValidationException",
             Self::Unsupported(_) => "UnsupportedOperationException",
             Self::AliasExists(_) => "AlreadyExistsException",

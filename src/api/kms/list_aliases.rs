@@ -60,7 +60,7 @@ impl Operation for ListAliases {
         call.authorize("kms:ListAliases", call.whole_account(), Conditions::default())?;
         let size = page_size(self.limit, 50, 100)?;
         if let Some(key_id) = &self.key_id {
-            return of_key(call, key_id).await;
+            return of_key(call, key_id, size, self.marker.as_deref()).await;
         }
         let after =
             call.resume("ListAliases", self.marker.as_deref()).ok_or(Error::InvalidMarker)?;
@@ -72,9 +72,13 @@ impl Operation for ListAliases {
     }
 }
 
-/// A key has at most fifty aliases: they fit on one page. Permission is the account's affair, not the
-/// key's (AWS KMS developer guide, "ListAliases").
-async fn of_key(call: &mut Call<'_>, key_id: &str) -> Result<ListAliasesResponse, Error> {
+/// Permission is the account's affair, not the key's (AWS KMS developer guide, "ListAliases").
+async fn of_key(
+    call: &mut Call<'_>,
+    key_id: &str,
+    size: usize,
+    marker: Option<&str>,
+) -> Result<ListAliasesResponse, Error> {
     let (account, region) = (call.account().clone(), call.region().clone());
     let key = match keys::find(&mut call.tx, &account, &region, key_id, Accept::Key).await {
         Ok(key) if key.account == account => key,
@@ -84,11 +88,18 @@ async fn of_key(call: &mut Call<'_>, key_id: &str) -> Result<ListAliasesResponse
             return Err(Error::NotFound(format!("Key '{key_id}' does not exist")));
         }
     };
-    let mut aliases = Vec::new();
-    for name in &key.aliases {
+    let list = format!("ListAliases {}", key.arn);
+    let after = call.resume(&list, marker).ok_or(Error::InvalidMarker)?;
+    let follows = |name: &&String| after.as_ref().is_none_or(|after| *name > after);
+    let mut rest = key.aliases.iter().filter(follows).peekable();
+    let (mut aliases, mut last) = (Vec::new(), None);
+    for name in rest.by_ref().take(size) {
         if let Some(alias) = Alias::load(&mut call.tx, &key.account, &key.region, name).await? {
             aliases.push((&*alias).into());
         }
+        last = Some(name);
     }
-    Ok(ListAliasesResponse { aliases, next_marker: None, truncated: false })
+    let last = last.filter(|_| rest.peek().is_some());
+    let next_marker = last.map(|last| call.marker_after(&list, last));
+    Ok(ListAliasesResponse { aliases, truncated: next_marker.is_some(), next_marker })
 }

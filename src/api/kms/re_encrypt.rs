@@ -1,6 +1,6 @@
 use super::common::{
     authorized_key, authorized_key_of, check_algorithm, check_dry_run, check_grant_tokens,
-    crypto_conditions,
+    crypto_conditions, missing_blob, without_blob,
 };
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
@@ -63,24 +63,24 @@ impl Operation for ReEncrypt {
         let to = self.destination_encryption_context.unwrap_or_default();
         keys::check_context(&from)?;
         keys::check_context(&to)?;
-        let Some(blob) = self.ciphertext_blob else {
-            return Err(Error::Validation(
-                "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy \
-                 constraint: Member must not be null"
-                    .into(),
-            ));
-        };
         let action = "kms:ReEncryptFrom";
         let conditions = crypto_conditions(&from);
-        let source = match &self.source_key_id {
-            Some(id) => authorized_key(call, id, Accept::KeyOrAlias, action, conditions).await?,
-            None => authorized_key_of(call, &blob, action, conditions).await?,
+        let source = match (&self.source_key_id, &self.ciphertext_blob) {
+            (Some(id), _) => {
+                authorized_key(call, id, Accept::KeyOrAlias, action, conditions).await?
+            }
+            (None, Some(blob)) => authorized_key_of(call, blob, action, conditions).await?,
+            (None, None) => return Err(missing_blob()),
         };
         let conditions = crypto_conditions(&to);
         let target = &self.destination_key_id;
         let target =
             authorized_key(call, target, Accept::KeyOrAlias, "kms:ReEncryptTo", conditions).await?;
         target.usable()?;
+        let Some(blob) = self.ciphertext_blob else {
+            source.usable()?;
+            return Err(without_blob(self.dry_run, self.dry_run_modifiers.as_deref()));
+        };
         let (plaintext, source_material) = source.decrypt(&mut call.tx, &blob, &from).await?;
         check_dry_run(self.dry_run)?;
         let random = call.random();

@@ -1,6 +1,6 @@
 //! Why a request is not believed, in AWS's words.
 //!
-//! `Display` is the text for the client (aws-api.md §3.4; what is not recorded from AWS is marked).
+//! `Display` is the text for the client (what is not recorded from AWS is marked).
 //! No text repeats an Authorization value, a token or a signature.
 
 use std::fmt;
@@ -139,7 +139,7 @@ const MISMATCH: &str = "The request signature we calculated does not match the s
     provided. Check your AWS Secret Access Key and signing method. Consult the service \
     documentation for details.";
 
-/// The five ways in which AWS refuses (aws-api.md §1.4 and §3.4).
+/// The five ways in which AWS refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Nothing to authenticate.

@@ -1,7 +1,7 @@
 //! AWS Signature Version 4, the server's side: who claims to have sent this request, and is it so.
 //!
 //! Pure functions without input, output, clock or store. The caller goes through them in this order
-//! (aws-api.md §3.2):
+//! (what AWS's answers to requests with several faults show):
 //!
 //! 1. [`parse`]: the shape of the request and of what it claims;
 //! 2. look up the access key; an unknown one ends in [`refuse_unknown`];
@@ -13,7 +13,7 @@
 //! signed: the operation is read from the same `x-amz-target`, path, query and body given here.
 //!
 //! Sources: the AWS Signature Version 4 documentation and its test suite (`tests/data/sigv4`),
-//! the error texts of aws-api.md §3.4, the rules of hardening.md ("SigV4").
+//! and the published failures of similar servers, each of which is a rule and a test here.
 
 mod cache;
 mod canonical;

@@ -32,7 +32,7 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// Headers which proxies change, so that no client signs them (aws-api.md §3.1).
+/// Headers which proxies change, so that no client signs them.
 const UNSIGNED: [&str; 10] = [
     "authorization",
     "connection",

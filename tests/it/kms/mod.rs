@@ -1,2 +1,19 @@
 //! KMS operations.
+mod aliases;
+mod create_key;
+mod cross_account;
+mod data_keys;
+mod deletion;
+mod describe_key;
+mod dry_run;
 mod encrypt_decrypt;
+mod generate_random;
+mod key_policy;
+mod key_states;
+mod limits;
+mod list_keys;
+mod managed;
+mod re_encrypt;
+mod regions;
+mod states;
+mod tags;

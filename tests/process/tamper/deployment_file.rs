@@ -13,8 +13,7 @@ fn a_flipped_bit_in_the_deployment_file_is_refused_or_harmless() {
     std::thread::scope(|scope| {
         for sound in &sounds {
             scope.spawn(|| {
-                let copy = sound.copy();
-                let path = copy.path("deployment.json");
+                let mut copy = sound.copy();
                 let whole = text(sound);
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -22,6 +21,7 @@ fn a_flipped_bit_in_the_deployment_file_is_refused_or_harmless() {
                         break;
                     }
                     let bit = 1 << (at % 8);
+                    let path = copy.path("deployment.json");
                     std::fs::write(&path, &whole).unwrap();
                     edit(&path, |bytes| bytes[at] ^= bit);
                     let place = format!("bit {bit:#04x} of byte {at} of deployment.json");
@@ -29,7 +29,11 @@ fn a_flipped_bit_in_the_deployment_file_is_refused_or_harmless() {
                         Outcome::Refused => refused.fetch_add(1, Ordering::Relaxed),
                         // What is left: the device in words, and letters of hexadecimal numbers
                         // that are capital now.
-                        Outcome::Unharmed => harmless.fetch_add(1, Ordering::Relaxed),
+                        Outcome::Unharmed => {
+                            // It was written to.
+                            copy = sound.copy();
+                            harmless.fetch_add(1, Ordering::Relaxed)
+                        }
                         Outcome::Noticed => {
                             panic!("{place}: a wrong key was taken for the right one")
                         }

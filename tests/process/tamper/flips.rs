@@ -6,10 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const FLIPS: u64 = 160;
+const FLIPS: u64 = 152;
 /// The engine's header: the magic number, which of two roots counts, both roots, their checksums.
 const HEADER: u64 = 320;
+/// Says which root counts, and whether the last stop was a clean one.
+const GOD_BYTE: usize = 9;
 const PAGE: usize = 4096;
+const LANES: usize = 2;
+const LAST_WRITE_FLIPS: u64 = 40;
 
 /// Bits to flip: a quarter each in the header, in sealed rows, in pages that are not empty, and
 /// anywhere.
@@ -23,30 +27,24 @@ fn positions(file: &[u8]) -> Vec<(usize, u8)> {
         .filter(|at| file[*at..(at + PAGE).min(file.len())].iter().any(|byte| *byte != 0))
         .collect();
     let mut below = |end: usize| usize::try_from(numbers.below(end as u64)).unwrap();
-    (0..FLIPS)
-        .map(|n| {
-            let at = match n % 4 {
-                0 => below(usize::try_from(HEADER).unwrap()),
-                1 => rows[below(rows.len())] - 8 + below(200),
-                2 => pages[below(pages.len())] + below(PAGE),
-                _ => below(file.len()),
-            };
-            (at.min(file.len() - 1), 1 << below(8))
-        })
-        .collect()
+    let anywhere = (0..FLIPS).map(|n| {
+        let at = match n % 4 {
+            0 => below(usize::try_from(HEADER).unwrap()),
+            1 => rows[below(rows.len())] - 8 + below(200),
+            2 => pages[below(pages.len())] + below(PAGE),
+            _ => below(file.len()),
+        };
+        (at.min(file.len() - 1), 1 << below(8))
+    });
+    (0..8).map(|bit| (GOD_BYTE, 1 << bit)).chain(anywhere).collect()
 }
 
-#[test]
-fn a_flipped_bit_in_the_store_is_refused_or_noticed_or_harmless() {
-    let _busy = machine(false);
-    let began = now();
-    let sounds = [Sound::new(), Sound::new()];
-    let (counts, next) = (Mutex::new(BTreeMap::<Outcome, u32>::new()), AtomicUsize::new(0));
+/// Flips each bit in a copy of its own, on both cores.
+fn flip_all(sound: &Sound, positions: &[(usize, u8)]) -> BTreeMap<Outcome, u32> {
+    let (counts, next) = (Mutex::new(BTreeMap::new()), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        for sound in &sounds {
+        for _ in 0..LANES {
             scope.spawn(|| {
-                let file = std::fs::read(sound.deployment.store_file()).unwrap();
-                let positions = positions(&file);
                 while let Some((at, bit)) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let copy = sound.copy();
                     edit(&copy.store(), |bytes| bytes[*at] ^= bit);
@@ -56,10 +54,56 @@ fn a_flipped_bit_in_the_store_is_refused_or_noticed_or_harmless() {
             });
         }
     });
-    let counts = counts.into_inner().unwrap();
-    eprintln!("{FLIPS} flips in {:?}: {counts:?}", began.elapsed());
-    assert_eq!(counts.values().sum::<u32>(), u32::try_from(FLIPS).unwrap());
+    counts.into_inner().unwrap()
+}
+
+#[test]
+fn a_flipped_bit_in_the_store_is_refused_or_noticed_or_harmless() {
+    let _busy = machine(false);
+    let began = now();
+    let sound = Sound::new();
+    let file = std::fs::read(sound.deployment.store_file()).unwrap();
+    let counts = flip_all(&sound, &positions(&file));
+    eprintln!("{} bytes, {FLIPS} flips in {:?}: {counts:?}", file.len(), began.elapsed());
+    assert_eq!(u64::from(counts.values().sum::<u32>()), FLIPS + 8);
     for outcome in [Outcome::Refused, Outcome::Noticed, Outcome::Unharmed] {
         assert!(counts.contains_key(&outcome), "{outcome:?} did not happen: a weak sample");
     }
+}
+
+/// After a kill the engine looks for the newest root that is whole. One that a flipped bit has broken
+/// must not make it go back, unseen, to the one before: then an acknowledged write would be gone.
+#[test]
+#[ignore = "a known limit: the engine goes back one commit, and nothing outside the store tells"]
+fn a_flipped_bit_in_the_last_write_before_a_kill_does_not_undo_it_unseen() {
+    let (sound, before) = Sound::killed();
+    let file = std::fs::read(sound.deployment.store_file()).unwrap();
+    let mut numbers = Numbers(0x1a57);
+    let changed: Vec<usize> =
+        (0..before.len()).filter(|at| file.get(*at) != before.get(*at)).collect();
+    assert!(!changed.is_empty());
+    let mut positions: Vec<(usize, u8)> = (0..8).map(|bit| (GOD_BYTE, 1 << bit)).collect();
+    for _ in 0..LAST_WRITE_FLIPS {
+        let at = changed[usize::try_from(numbers.below(changed.len() as u64)).unwrap()];
+        positions.push((at, 1 << numbers.below(8)));
+    }
+    let undone: Vec<_> = positions
+        .iter()
+        .filter(|position| {
+            let one = || flip_all(&sound, std::slice::from_ref(position));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(one)).is_err()
+        })
+        .collect();
+    eprintln!("{} flips, {} undid the last write", positions.len(), undone.len());
+    assert!(undone.is_empty(), "{undone:x?}");
+}
+
+/// The same by hand: the whole file of an earlier moment.
+#[test]
+#[ignore = "a known limit: nothing outside the store tells how far it had come"]
+fn a_store_put_back_whole_is_refused() {
+    let (sound, before) = Sound::killed();
+    let copy = sound.copy();
+    std::fs::write(copy.store(), before).unwrap();
+    assert_eq!(sound.visit(&copy, "an older store"), Outcome::Refused);
 }

@@ -7,7 +7,7 @@ mod foreign;
 mod rows;
 
 use crate::client::{Client, Failed};
-use crate::harness::{Exit, Process, copy_dir};
+use crate::harness::{Exit, Port, Process, copy_dir};
 use crate::setup::{ACCOUNT, Deployment};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -47,15 +47,35 @@ impl Sound {
         Self { deployment, questions }
     }
 
+    /// The same, but killed right after its last write was acknowledged; and the store's file as it
+    /// was before that write.
+    fn killed() -> (Self, Vec<u8>) {
+        let deployment = Deployment::new(false);
+        let mut process = deployment.serve();
+        let mut client = deployment.client(&process);
+        let mut questions = fill(&mut client);
+        let tags = |question: &&mut Question| question.name == "ListResourceTags";
+        let question = questions.iter_mut().find(tags).unwrap();
+        let id = question.body["KeyId"].clone();
+        // Beyond the next look of the background, so that the last write is really the last.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        let before = std::fs::read(deployment.store_file()).unwrap();
+        let tag = json!([{"TagKey": "n", "TagValue": "changed"}]);
+        client.kms("TagResource", json!({"KeyId": id, "Tags": tag})).unwrap();
+        process.kill();
+        question.answer["Tags"] = tag;
+        (Self { deployment, questions }, before)
+    }
+
     /// A copy of the data to be edited, in a directory of its own.
     fn copy(&self) -> Copy {
         let dir = tempfile::tempdir().unwrap();
         copy_dir(&self.deployment.data(), &dir.path().join("data"));
-        Copy { dir }
+        Copy { dir, port: Port::free() }
     }
 
     fn try_serve(&self, copy: &Copy) -> Result<Process, Exit> {
-        self.deployment.try_serve_at(&copy.data(), copy.dir.path())
+        self.deployment.try_serve_on(&copy.port, &copy.data(), copy.dir.path())
     }
 
     /// Starts over a copy and asks everything.
@@ -100,6 +120,7 @@ impl Sound {
 #[derive(Debug)]
 struct Copy {
     dir: tempfile::TempDir,
+    port: Port,
 }
 
 impl Copy {

@@ -16,7 +16,7 @@ const SECRET: &str = super::SECRET;
 const S3_PATH: &str = "S3-only: path not normalised";
 /// The suite's request line has a raw space, which HTTP cannot carry; `http::Uri` refuses it.
 const RAW_SPACE: &str = "raw space in the request line";
-/// The token was added after signing, so anybody could have added it: hardening.md refuses it.
+/// The token was added after signing, so anybody could have added it: it is refused.
 const UNSIGNED_TOKEN: &str = "session token not signed";
 
 /// The cases which do not verify, and why.

@@ -1,0 +1,4 @@
+//! IAM operations.
+mod access_keys;
+mod policies;
+mod users;

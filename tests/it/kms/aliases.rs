@@ -1,0 +1,220 @@
+//! CreateAlias, UpdateAlias, DeleteAlias and ListAliases.
+use crate::support::{denied, failed, id_of, policy, user_arn};
+use crate::world::{ACCOUNT, NOW_SECS, OTHER_REGION, REGION, World, allow};
+use serde_json::{Value, json};
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:kms:{REGION}:{ACCOUNT}:{name}")
+}
+
+async fn make(world: &World, name: &str, key: &str) {
+    world.kms("CreateAlias", json!({"AliasName": name, "TargetKeyId": key})).await;
+}
+
+#[tokio::test]
+async fn an_alias_is_made_moved_listed_and_deleted() {
+    let world = World::new().await;
+    let (one, two) = (world.key().await, world.key().await);
+    make(&world, "alias/app", &one).await;
+    make(&world, "alias/zoo", id_of(&two)).await;
+    let entry = |name: &str, key: &str, updated: i64| {
+        json!({"AliasName": name, "AliasArn": arn(name), "TargetKeyId": id_of(key),
+            "CreationDate": NOW_SECS as f64, "LastUpdatedDate": updated as f64})
+    };
+    // Whole seconds may be written with a fraction or without.
+    let listed = async |body: Value| {
+        let mut answer = world.kms("ListAliases", body).await;
+        for alias in answer["Aliases"].as_array_mut().unwrap() {
+            for date in ["CreationDate", "LastUpdatedDate"] {
+                alias[date] = json!(alias[date].as_f64().unwrap());
+            }
+        }
+        assert_eq!(answer["Truncated"], false);
+        answer["Aliases"].clone()
+    };
+    let zoo = entry("alias/zoo", &two, NOW_SECS);
+    assert_eq!(listed(json!({})).await, json!([entry("alias/app", &one, NOW_SECS), zoo]));
+    assert_eq!(listed(json!({"KeyId": two})).await, json!([zoo]));
+    world.clock.advance(60);
+    let body = json!({"AliasName": "alias/app", "TargetKeyId": two});
+    world.kms("UpdateAlias", body).await;
+    let app = entry("alias/app", &two, NOW_SECS + 60);
+    assert_eq!(listed(json!({"KeyId": two})).await, json!([app, zoo]));
+    assert_eq!(listed(json!({"KeyId": id_of(&one)})).await, json!([]));
+    world.kms("DeleteAlias", json!({"AliasName": "alias/app"})).await;
+    assert_eq!(listed(json!({})).await, json!([zoo]));
+    assert_eq!(world.state(&two).await, "Enabled");
+    let gone = failed("NotFoundException", format!("Alias {} is not found.", arn("alias/app")));
+    for (name, body) in [
+        ("DeleteAlias", json!({"AliasName": "alias/app"})),
+        ("UpdateAlias", json!({"AliasName": "alias/app", "TargetKeyId": two})),
+        ("DescribeKey", json!({"KeyId": "alias/app"})),
+    ] {
+        assert_eq!(world.kms_fails(name, body).await, gone, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn names_follow_the_rules() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let prefix = "Alias must start with the prefix \"alias/\". Please see \
+        https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
+    let reserved = "Alias names that begin with alias/aws/ are reserved for AWS managed keys.";
+    let pattern = |shown: &str| {
+        format!(
+            "1 validation error detected: Value '{shown}' at 'aliasName' failed to satisfy \
+             constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$"
+        )
+    };
+    for (name, code, text) in [
+        ("app", "ValidationException", prefix.to_owned()),
+        ("Alias/app", "ValidationException", prefix.to_owned()),
+        ("alias", "ValidationException", prefix.to_owned()),
+        ("alias/aws/mine", "ValidationException", reserved.to_owned()),
+        ("alias/aws/secretsmanager", "ValidationException", reserved.to_owned()),
+        ("alias/", "InvalidAliasNameException", "The alias name is empty.".to_owned()),
+        ("alias/a b", "ValidationException", pattern("alias/a b")),
+        ("alias/é", "ValidationException", pattern("alias/é")),
+        ("alias/a\n", "ValidationException", pattern("alias/a\n")),
+    ] {
+        let body = json!({"AliasName": name, "TargetKeyId": key});
+        let refused = world.kms_fails("CreateAlias", body.clone()).await;
+        assert_eq!(refused, failed(code, text.clone()), "{name}");
+        let refused = world.kms_fails("UpdateAlias", body).await;
+        assert_eq!(refused, failed(code, text.clone()), "{name}");
+        let refused = world.kms_fails("DeleteAlias", json!({"AliasName": name})).await;
+        assert_eq!(refused, failed(code, text), "{name}");
+    }
+    for name in [format!("alias/{}", "a".repeat(250)), "alias/aws".into(), "alias/a:b/c_d-E9".into()]
+    {
+        make(&world, &name, &key).await;
+    }
+    let long = json!({"AliasName": format!("alias/{}", "a".repeat(251)), "TargetKeyId": key});
+    assert_eq!(world.kms_fails("CreateAlias", long).await.code, "ValidationException");
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once_in_an_account_and_region() {
+    let world = World::new().await;
+    let key = world.key().await;
+    make(&world, "alias/app", &key).await;
+    let taken = failed(
+        "AlreadyExistsException",
+        format!("An alias with the name {} already exists", arn("alias/app")),
+    );
+    for target in [&key, &world.key().await] {
+        let body = json!({"AliasName": "alias/app", "TargetKeyId": target});
+        assert_eq!(world.kms_fails("CreateAlias", body).await, taken);
+    }
+    // Names are case-sensitive.
+    make(&world, "alias/App", &key).await;
+    for (who, region) in [(world.root.clone(), OTHER_REGION), (world.other_root(), REGION)] {
+        let made = world.call_in(&who, region, "kms", "CreateKey", json!({})).await.unwrap();
+        let body =
+            json!({"AliasName": "alias/app", "TargetKeyId": made["KeyMetadata"]["KeyId"]});
+        world.call_in(&who, region, "kms", "CreateAlias", body).await.unwrap();
+        let body = json!({"KeyId": "alias/app"});
+        let found = world.call_in(&who, region, "kms", "DescribeKey", body).await.unwrap();
+        assert_eq!(found["KeyMetadata"]["Arn"], made["KeyMetadata"]["Arn"]);
+    }
+    let found = world.kms("DescribeKey", json!({"KeyId": "alias/app"})).await;
+    assert_eq!(found["KeyMetadata"]["Arn"], *key);
+}
+
+#[tokio::test]
+async fn a_key_has_at_most_fifty() {
+    let world = World::new().await;
+    let (key, other) = (world.key().await, world.key().await);
+    for at in 0..50 {
+        make(&world, &format!("alias/a{at}"), &key).await;
+    }
+    make(&world, "alias/b", &other).await;
+    for (name, alias) in [("CreateAlias", "alias/a50"), ("UpdateAlias", "alias/b")] {
+        let body = json!({"AliasName": alias, "TargetKeyId": key});
+        assert_eq!(world.kms_fails(name, body).await.code, "LimitExceededException", "{name}");
+    }
+    // One that points there already may be pointed there again.
+    world.kms("UpdateAlias", json!({"AliasName": "alias/a7", "TargetKeyId": key})).await;
+    let listed = world.kms("ListAliases", json!({"KeyId": key})).await;
+    assert_eq!(listed["Aliases"].as_array().unwrap().len(), 50);
+    let mut marker = Value::Null;
+    let mut all = Vec::new();
+    loop {
+        let page = world.kms("ListAliases", json!({"Limit": 20, "Marker": marker})).await;
+        all.extend(page["Aliases"].as_array().unwrap().clone());
+        let Some(next) = page.get("NextMarker") else { break };
+        marker = next.clone();
+    }
+    assert_eq!(all.len(), 51);
+}
+
+#[tokio::test]
+async fn targets_must_be_keys_that_can_have_names() {
+    let world = World::new().await;
+    let (key, dying) = (world.key().await, world.key().await);
+    make(&world, "alias/app", &key).await;
+    make(&world, "alias/dying", &dying).await;
+    world.kms("ScheduleKeyDeletion", json!({"KeyId": dying})).await;
+    let pending = failed("KMSInvalidStateException", format!("{dying} is pending deletion."));
+    for (name, alias) in [("CreateAlias", "alias/new"), ("UpdateAlias", "alias/app")] {
+        let body = json!({"AliasName": alias, "TargetKeyId": dying});
+        assert_eq!(world.kms_fails(name, body).await, pending);
+        for (target, text) in [
+            ("alias/app", "Invalid keyId 'alias/app'".to_owned()),
+            ("nope", "Invalid keyId 'nope'".to_owned()),
+            (&key.replace(REGION, OTHER_REGION), format!("Invalid arn {OTHER_REGION}")),
+        ] {
+            let body = json!({"AliasName": alias, "TargetKeyId": target});
+            let refused = world.kms_fails(name, body).await;
+            assert_eq!(refused, failed("NotFoundException", text), "{name} {target}");
+        }
+    }
+    // Away from a key that is dying, an alias may go; and it may be deleted.
+    world.kms("UpdateAlias", json!({"AliasName": "alias/dying", "TargetKeyId": key})).await;
+}
+
+#[tokio::test]
+async fn permission_is_needed_on_the_alias_and_on_every_key() {
+    let world = World::new().await;
+    let (old, new) = (world.key().await, world.key().await);
+    let alias = arn("alias/app");
+    let on = |resources: &[&String]| {
+        policy(&[json!({"Effect": "Allow", "Action": "kms:*Alias", "Resource": resources})])
+    };
+    let why = |what: &str, action: &str| {
+        format!("resource: {what} because no identity-based policy allows the {action} action")
+    };
+    let update = json!({"AliasName": "alias/app", "TargetKeyId": new});
+    let create = json!({"AliasName": "alias/app", "TargetKeyId": old});
+    let delete = json!({"AliasName": "alias/app"});
+    for (at, (name, body, allowed, missing)) in [
+        ("CreateAlias", &create, vec![&old], &alias),
+        ("CreateAlias", &create, vec![&alias, &new], &old),
+        ("UpdateAlias", &update, vec![&old, &new], &alias),
+        ("UpdateAlias", &update, vec![&alias, &old], &new),
+        ("UpdateAlias", &update, vec![&alias, &new], &old),
+        ("DeleteAlias", &delete, vec![&old], &alias),
+        ("DeleteAlias", &delete, vec![&alias, &new], &old),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if name == "UpdateAlias" && world.call("kms", "DescribeKey", json!({"KeyId": "alias/app"})).await.is_err() {
+            make(&world, "alias/app", &old).await;
+        }
+        let user = format!("u{at}");
+        let who = world.user(&user, on(&allowed)).await;
+        let action = format!("kms:{name}");
+        let refused = world.kms_fails_as(&who, name, body.clone()).await;
+        assert_eq!(refused, denied(&user_arn(&user), &action, &why(missing, &action)));
+    }
+    let who = world.user("able", on(&[&alias, &old, &new])).await;
+    world.kms_as(&who, "UpdateAlias", update).await;
+    world.kms_as(&who, "DeleteAlias", delete).await;
+    world.kms_as(&who, "CreateAlias", create).await;
+    let lister = world.user("lister", allow(&["kms:ListKeys"])).await;
+    let refused = world.kms_fails_as(&lister, "ListAliases", json!({})).await;
+    let action = "kms:ListAliases";
+    assert_eq!(refused, denied(&user_arn("lister"), action, &why("*", action)));
+}

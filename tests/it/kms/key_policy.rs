@@ -1,0 +1,112 @@
+//! GetKeyPolicy and PutKeyPolicy. What key policies mean is in `authorization.rs`.
+use crate::support::{delegate, denied, failed, policy, user_arn};
+use crate::world::{ACCOUNT, World, allow};
+use serde_json::json;
+
+#[tokio::test]
+async fn the_default_policy_is_aws_own_text() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let expected = format!(
+        "{{\n  \"Version\" : \"2012-10-17\",\n  \"Id\" : \"key-default-1\",\n  \"Statement\" : [ \
+         {{\n    \"Sid\" : \"Enable IAM User Permissions\",\n    \"Effect\" : \"Allow\",\n    \
+         \"Principal\" : {{\n      \"AWS\" : \"arn:aws:iam::{ACCOUNT}:root\"\n    }},\n    \
+         \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  }} ]\n}}"
+    );
+    for body in [json!({"KeyId": key}), json!({"KeyId": key, "PolicyName": "default"})] {
+        let answer = world.kms("GetKeyPolicy", body).await;
+        assert_eq!(answer, json!({"Policy": expected, "PolicyName": "default"}));
+    }
+}
+
+#[tokio::test]
+async fn a_policy_comes_back_byte_for_byte() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let statement = format!(
+        r#"{{"Sid":"","Effect":"Allow","Principal":{{"AWS":["{root}"]}},"Action":["kms:*"],"Resource":"*"}}"#
+    );
+    for text in [
+        format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#),
+        format!("\n\t {{ \"Version\" : \"2008-10-17\",\r\n \"Statement\": {statement} }} \n\n"),
+        format!(r#"{{"Statement":{statement},"Id":"Caf\u00e9 é","Version":"2012-10-17"}}"#),
+    ] {
+        world.kms("PutKeyPolicy", json!({"KeyId": key, "Policy": text})).await;
+        let answer = world.kms("GetKeyPolicy", json!({"KeyId": key})).await;
+        assert_eq!(answer["Policy"], text);
+    }
+}
+
+#[tokio::test]
+async fn there_is_one_policy_name() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let body = json!({"KeyId": key, "PolicyName": "other"});
+    let refused = world.kms_fails("GetKeyPolicy", body).await;
+    assert_eq!(refused, failed("NotFoundException", "No such policy exists"));
+    let body = json!({"KeyId": key, "PolicyName": "other",
+        "Policy": policy(&[delegate()]).to_string()});
+    assert_eq!(world.kms_fails("PutKeyPolicy", body).await.code, "ValidationException");
+}
+
+#[tokio::test]
+async fn a_put_policy_is_checked_like_a_new_one() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let before = world.kms("GetKeyPolicy", json!({"KeyId": key})).await;
+    let lockout = policy(&[json!({"Effect": "Allow", "Principal": {"AWS": ACCOUNT},
+        "Action": "kms:Describe*", "Resource": "*"})])
+    .to_string();
+    let stranger = policy(&[
+        delegate(),
+        json!({"Effect": "Deny", "Principal": {"AWS": user_arn("nobody-here")}, "Action": "kms:*",
+            "Resource": "*"}),
+    ])
+    .to_string();
+    let big = policy(&[delegate()]).to_string() + &" ".repeat(32_768);
+    let malformed = "MalformedPolicyDocumentException";
+    for (text, code) in [
+        (lockout.as_str(), malformed),
+        (&stranger, malformed),
+        ("{", malformed),
+        (&big, "LimitExceededException"),
+    ] {
+        let refused = world.kms_fails("PutKeyPolicy", json!({"KeyId": key, "Policy": text})).await;
+        assert_eq!(refused.code, code, "{text}");
+    }
+    assert_eq!(world.kms("GetKeyPolicy", json!({"KeyId": key})).await, before);
+    let bypass = json!({"KeyId": key, "Policy": lockout, "BypassPolicyLockoutSafetyCheck": true});
+    world.kms("PutKeyPolicy", bypass.clone()).await;
+    // It holds at once: nobody can change this key's policy any more.
+    let refused = world.kms_fails("PutKeyPolicy", bypass).await;
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let why = "because no resource-based policy allows the kms:PutKeyPolicy action";
+    assert_eq!(refused, denied(&root, "kms:PutKeyPolicy", &format!("resource: {key} {why}")));
+}
+
+#[tokio::test]
+async fn each_needs_its_permission_and_the_bypass_can_be_forbidden() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let text = policy(&[delegate()]).to_string();
+    let ann = world.user("ann", allow(&["kms:GetKeyPolicy"])).await;
+    world.kms_as(&ann, "GetKeyPolicy", json!({"KeyId": key})).await;
+    let body = json!({"KeyId": key, "Policy": text});
+    let refused = world.kms_fails_as(&ann, "PutKeyPolicy", body.clone()).await;
+    assert_eq!(refused.code, "AccessDeniedException");
+    let bob = world.user("bob", policy(&[
+        json!({"Effect": "Allow", "Action": ["kms:PutKeyPolicy", "kms:CreateKey"], "Resource": "*",
+            "Condition": {"Bool": {"kms:BypassPolicyLockoutSafetyCheck": "false"}}}),
+    ]));
+    let bob = bob.await;
+    world.kms_as(&bob, "CreateKey", json!({})).await;
+    let refused = world.kms_fails_as(&bob, "GetKeyPolicy", json!({"KeyId": key})).await;
+    assert_eq!(refused.code, "AccessDeniedException");
+    for (name, body) in [("PutKeyPolicy", body), ("CreateKey", json!({"Policy": text}))] {
+        let mut bypass = body.clone();
+        bypass["BypassPolicyLockoutSafetyCheck"] = json!(true);
+        let refused = world.kms_fails_as(&bob, name, bypass).await;
+        assert_eq!(refused.code, "AccessDeniedException", "{name}");
+    }
+}
