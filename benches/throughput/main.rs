@@ -11,7 +11,9 @@
 //! The server is the release binary as a process of its own on core 0, the load generator has
 //! core 1. Every request is signed, authorised by an IAM user's policy, and its answer waits for a
 //! durable audit record, in a store and a log on disk. The floor is measured before and after each
-//! case; a ratio is that of a case to the mean of its two neighbours.
+//! case; a ratio is that of a case to the mean of its two neighbours. "CPU" is the server process's
+//! time for one request and "busy" how much of its core that took: a floor that is far from 100 % was
+//! held back by the generator or by somebody else on the machine, and the ratio flatters.
 mod load;
 mod server;
 mod wire;
@@ -170,12 +172,13 @@ impl Bench {
 fn print_row(case: &str, measured: &Measured, ratio: f64, floor_cpu: f64) {
     let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
     println!(
-        "| {case} | {:.0} | {:.2} | {:.2} | {ratio:.2} | {:.1} | {:.1} | {} |",
+        "| {case} | {:.0} | {:.2} | {:.2} | {ratio:.2} | {:.1} | {:.1} | {:.0} % | {} |",
         measured.rate,
         millis(measured.p50),
         millis(measured.p99),
         millis(measured.cpu) * 1000.0,
         floor_cpu * 1_000_000.0,
+        measured.rate * measured.cpu.as_secs_f64() * 100.0,
         measured.errors
     );
 }
