@@ -22,7 +22,7 @@ help: ## list these targets
 run: rust ## a working server on loopback (DATA=target/dev-data LISTEN=127.0.0.1:4566)
 	@$(INSTALL) cc softhsm
 	@mkdir -p -- $(dir $(DATA))
-	@exec cargo run --quiet --release --locked -- dev --data $(DATA) --listen $(LISTEN)
+	@exec cargo run --release --locked -- dev --data $(DATA) --listen $(LISTEN)
 
 test: test-rust test-clients ## all tests
 

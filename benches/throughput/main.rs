@@ -147,9 +147,9 @@ impl Bench {
             options.connections, options.seconds, options.rounds, self.claviger.root
         );
         println!(
-            "| case | req/s | p50 ms | p99 ms | ratio to floor | CPU µs/req | CPU floor | errors |"
+            "| case | req/s | p50 ms | p99 ms | ratio | CPU µs | floor's CPU | busy | errors |"
         );
-        println!("|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|");
         floors.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         let floor = floors.get(floors.len() / 2).cloned().unwrap_or_default();
         print_row("axum floor", &floor, 1.0, floor.cpu.as_secs_f64());

@@ -63,6 +63,10 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
     pub vpc_endpoint_account_id: Option<String>,
     pub event_category: String,
+    /// Ours, not CloudTrail's: how far the store had come when this was logged. A store that knows
+    /// less than its own log was put back to an older state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_revision: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_details: Option<TlsDetails>,
 }

@@ -74,6 +74,23 @@ impl Iterator for Records {
     }
 }
 
+/// How far the store had come when the log's last record was written; none in an empty log.
+pub fn last_store_revision(dir: &Path, last_n: u64) -> Result<Option<u64>, AuditError> {
+    #[derive(Deserialize)]
+    struct Anchor {
+        #[serde(rename = "storeRevision")]
+        store_revision: Option<u64>,
+    }
+    let mut found = None;
+    for record in read_from(dir, last_n)? {
+        let (_, event) = record?;
+        let anchor: Anchor =
+            serde_json::from_slice(&event).map_err(|e| AuditError::Encode(e.into()))?;
+        found = found.max(anchor.store_revision);
+    }
+    Ok(found)
+}
+
 /// The event ids of all records after `since`: what an outbox need not write again.
 pub fn recent_event_ids(dir: &Path, since: u64) -> Result<HashSet<String>, AuditError> {
     #[derive(Deserialize)]

@@ -78,6 +78,7 @@ pub(super) fn event(id: &str) -> Event {
         management_event: true,
         recipient_account_id: "111122223333".into(),
         shared_event_id: None,
+        store_revision: None,
         vpc_endpoint_id: None,
         vpc_endpoint_account_id: None,
         event_category: "Management".into(),

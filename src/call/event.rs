@@ -136,6 +136,7 @@ pub(super) fn blank(
         management_event: true,
         recipient_account_id,
         shared_event_id: None,
+        store_revision: None,
         vpc_endpoint_id: None,
         vpc_endpoint_account_id: None,
         event_category: "Management".into(),

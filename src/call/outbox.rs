@@ -44,8 +44,12 @@ impl Outbox {
         &self,
         server: &Server,
         id: Option<&str>,
-        events: Vec<Event>,
+        mut events: Vec<Event>,
     ) -> Result<(), AuditError> {
+        // Every record anchors the store: an older store beside this log is noticed at the start.
+        for event in &mut events {
+            event.store_revision = Some(server.store.acknowledged());
+        }
         let outcome = server.audit.record(&events).await;
         self.log_fails.store(outcome.is_err(), Ordering::SeqCst);
         match (&outcome, id) {

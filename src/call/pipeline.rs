@@ -6,7 +6,7 @@ use crate::audit::{self, Event, EventType, UserIdentity};
 use crate::authorize::Caller;
 use crate::store::StoreError;
 use crate::types::{AccountId, Arn, Region, Timestamp};
-use crate::wire::{Fault, json};
+use crate::wire::{Fault, Rejection, json};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -33,10 +33,7 @@ pub(super) async fn run<O: Operation>(
     let now = server.clock.now();
     let done = match check::<O>(body) {
         Ok(()) => attempt::<O>(server, caller, arrival, body, now).await,
-        Err(fault) => {
-            let event = finish::<O>(caller, arrival, body, &mut Trail::default(), now, Err(&fault));
-            Done { reply: Err(fault), events: vec![event], in_outbox: false }
-        }
+        Err((fault, shown)) => refused::<O>(caller, arrival, shown, now, fault),
     };
     let id = done.in_outbox.then_some(arrival.event_id.as_str());
     if let Err(error) = server.outbox.log(server, id, done.events).await {
@@ -46,13 +43,18 @@ pub(super) async fn run<O: Operation>(
     done.reply
 }
 
-/// Checks the request against the service's model, so that the messages are AWS's own.
-fn check<O: Operation>(body: &[u8]) -> Result<(), Fault> {
+/// Checks the request against the service's model, so that the messages are AWS's own. A refusal
+/// comes with what of the body its event may show: nothing, if the body is not of the model's types
+/// and so may hold anything anywhere.
+fn check<O: Operation>(body: &[u8]) -> Result<(), (Fault, &[u8])> {
     let protocol = O::Service::table().protocol();
-    match O::Service::model().operation(O::NAME) {
-        Some(operation) => operation.check(body).map_err(|rejection| rejection.fault(protocol)),
-        None => Err(Fault::unknown_operation(protocol, O::NAME, None)),
-    }
+    let Some(operation) = O::Service::model().operation(O::NAME) else {
+        return Err((Fault::unknown_operation(protocol, O::NAME, None), &[]));
+    };
+    operation.check(body).map_err(|rejection| {
+        let shown = if matches!(rejection, Rejection::Malformed(_)) { &[] } else { body };
+        (rejection.fault(protocol), shown)
+    })
 }
 
 async fn attempt<O: Operation>(

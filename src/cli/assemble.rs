@@ -134,6 +134,18 @@ async fn assemble(
         let bytes = recovery.torn_bytes;
         tracing::warn!(bytes, "cut off an unfinished, never acknowledged end of the audit log");
     }
+    let logged = audit::last_store_revision(&audit_at, recovery.last_n)?.unwrap_or_default();
+    if logged > store.acknowledged() {
+        return Err(StartError::Data {
+            path: data.to_owned(),
+            what: format!(
+                "the store is older than the audit log beside it: it has revision {}, the log was \
+                 written at {logged}. A part of the directory was put back, or damaged. Restore \
+                 the whole directory as it was at one moment",
+                store.acknowledged()
+            ),
+        });
+    }
     let log = Arc::new(log);
     let server = Arc::new(Server {
         store,

@@ -8,7 +8,7 @@ use crate::http::{Admin, DevTools, Front, Limits, Listener, Tls};
 use crate::random::SystemRandom;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
@@ -36,6 +36,10 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     })
 }
 
+/// Connections that the kernel keeps until they are accepted. One too many is not refused but
+/// dropped, and its client tries again a second later; the usual 128 are a burst of ten milliseconds.
+const BACKLOG: u32 = 4096;
+
 /// Where a server listens.
 pub(super) struct Sockets {
     pub api: TcpListener,
@@ -45,9 +49,13 @@ pub(super) struct Sockets {
 }
 
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|e| StartError::Listen { address, error: e.to_string() })
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|e: std::io::Error| StartError::Listen { address, error: e.to_string() })
 }
 
 /// Serves until SIGTERM or SIGINT, lets the requests in flight end, and closes what it opened.

@@ -141,7 +141,7 @@ impl Inner {
             Ok(target) => target,
             Err((protocol, fault)) => {
                 // Nobody is known yet and nothing was asked that exists.
-                let fault = self.refuse(arrival, None, UserIdentity::anonymous(), fault).await;
+                let fault = self.refuse(arrival, None, claimed_by(&request.head), fault).await;
                 return Answer { protocol, target: None, outcome: Err(fault) };
             }
         };
@@ -193,7 +193,7 @@ impl Inner {
         let (head, body) = (&request.head, &request.body);
         let claim = match sigv4::parse(head) {
             Ok(claim) => claim,
-            Err(error) => return Err((UserIdentity::anonymous(), fault_of(&error, protocol))),
+            Err(error) => return Err((claimed_by(head), fault_of(&error, protocol))),
         };
         let claimed = || UserIdentity::unknown(Some(claim.access_key_id().to_owned()));
         if let Ok(region) = claim.scope().region.parse::<Region>() {
@@ -303,6 +303,14 @@ fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
             Err((Protocol::Query, fault))
         }
         (None, _) => Err((Protocol::Json, Fault::unknown_operation(Protocol::Json, "", None))),
+    }
+}
+
+/// Who says to have sent a request that was not read far enough to know.
+fn claimed_by(head: &Parts) -> UserIdentity {
+    match sigv4::claimed_access_key_id(head) {
+        Some(id) => UserIdentity::unknown(Some(id.to_owned())),
+        None => UserIdentity::anonymous(),
     }
 }
 

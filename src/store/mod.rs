@@ -89,6 +89,11 @@ impl Store {
         Tx::new(self, self.commits.quiet())
     }
 
+    /// The highest revision that this store has acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.sealed.acknowledged()
+    }
+
     /// Deletes everything. Only `claviger dev` offers it.
     pub async fn clear(&self) -> Result<(), StoreError> {
         self.commits.start();

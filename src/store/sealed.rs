@@ -150,6 +150,8 @@ pub(super) struct Sealed {
     random: Arc<dyn Random>,
     /// The revision of the next commit. One that conflicted is never used again.
     next: AtomicU64,
+    /// The highest revision that was acknowledged.
+    acknowledged: AtomicU64,
 }
 
 impl Sealed {
@@ -184,7 +186,13 @@ impl Sealed {
         }
         let seal = StateSeal { keys: keys.clone(), random: random.clone() };
         backend.install(Arc::new(seal), digest, last);
-        Ok(Self { backend, keys, random, next: AtomicU64::new(last.0 + 1) })
+        Ok(Self {
+            backend,
+            keys,
+            random,
+            next: AtomicU64::new(last.0 + 1),
+            acknowledged: AtomicU64::new(last.0),
+        })
     }
 
     pub(super) async fn get(
@@ -239,7 +247,12 @@ impl Sealed {
             write.insert(key, sealed);
         }
         self.backend.commit(Commit { revision, read, write, delta }).await?;
+        self.acknowledged.fetch_max(revision.0, Ordering::SeqCst);
         Ok(revision)
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::SeqCst)
     }
 
     /// Reads rows of a commit back, opens and compares them. One that has moved on since is proved

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import datetime
 import json
-import os
 import sys
 import urllib.error
 import urllib.request
@@ -29,9 +28,6 @@ INVALID = "The security token included in the request is invalid."
 
 
 def run(results, server):
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(harness.client_environment())
     prepare = lambda number: Boto(server, REGIONS[number % len(REGIONS)])
     # One after the other: a test here moves botocore's clock.
     harness.run_all(results, sys.modules[__name__], prepare, threads=1)
@@ -82,7 +78,7 @@ def new_key(kms, **arguments):
 
 def is_now(moment):
     assert moment.tzinfo is not None
-    assert abs((datetime.datetime.now(datetime.timezone.utc) - moment).total_seconds()) < 60, moment
+    assert abs((datetime.datetime.now(datetime.timezone.utc) - moment).total_seconds()) < 300, moment
 
 
 def test_a_key_and_its_metadata(boto):

@@ -124,9 +124,9 @@ class Like:
 
 
 class Near:
-    """Equal to every time, in seconds, within a minute of now plus some days."""
+    """Equal to every time, in seconds, within ten minutes of now plus some days."""
 
-    def __init__(self, days=0, within=60):
+    def __init__(self, days=0, within=600):
         self.days, self.within = days, within
 
     def __eq__(self, other):

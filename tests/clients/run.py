@@ -47,6 +47,10 @@ def main():
     if not program.exists():
         sys.exit(f"run.py: {program} is missing: run `make test-clients`")
 
+    # For this process too: boto3 runs in it, and no proxy is to be asked for the server.
+    environment = harness.client_environment()
+    os.environ.clear()
+    os.environ.update(environment)
     results = harness.Results()
     if "vectors" in parts:
         results.run("vectors: the formats, from the outside", vectors)

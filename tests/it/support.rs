@@ -9,6 +9,11 @@ pub fn failed(code: &str, message: impl Into<String>) -> Failed {
     Failed { code: code.into(), message: message.into() }
 }
 
+/// An idempotency token, as the SDKs fill it in: another one for each `n`.
+pub fn token(n: usize) -> String {
+    format!("00000000-0000-4000-8000-{n:012}")
+}
+
 /// The id at the end of a key's ARN.
 pub fn id_of(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap()

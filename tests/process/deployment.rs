@@ -64,9 +64,7 @@ fn a_stop_ends_what_runs_and_closes_the_log() {
         client.kms("CreateKey", json!({})).unwrap();
     }
     let audit = deployment.data().join("audit");
-    let longest = |dir: &std::path::Path| {
-        files(dir).into_iter().map(|(_, bytes)| bytes).max_by_key(Vec::len).unwrap()
-    };
+    let longest = |dir: &std::path::Path| files(dir).into_values().max_by_key(Vec::len).unwrap();
     assert!(longest(&audit).ends_with(&[0; 4096]), "space is made ready ahead of need");
     let exit = process.stop();
     assert_eq!(exit.status.code(), Some(0), "{exit:#?}");

@@ -36,8 +36,8 @@ impl Operation for ListResourceTags {
             authorized_key(call, &self.key_id, Accept::Key, action, Conditions::default()).await?;
         own(call, &key)?;
         let size = page_size(self.limit, 50, 50)?;
-        let marker = self.marker.as_deref();
-        let after = call.resume("ListResourceTags", marker).ok_or(Error::InvalidMarker)?;
+        let (marker, list) = (self.marker.as_deref(), format!("ListResourceTags {}", key.arn));
+        let after = call.resume(&list, marker).ok_or(Error::InvalidMarker)?;
         let mut rest = key
             .tags
             .0
@@ -49,7 +49,7 @@ impl Operation for ListResourceTags {
             .map(|(k, v)| Tag { tag_key: k.clone(), tag_value: v.clone() })
             .collect();
         let last = tags.last().filter(|_| rest.next().is_some()).map(|tag| tag.tag_key.as_str());
-        let next_marker = last.map(|last| call.marker_after("ListResourceTags", last));
+        let next_marker = last.map(|last| call.marker_after(&list, last));
         Ok(ListResourceTagsResponse { tags, truncated: next_marker.is_some(), next_marker })
     }
 }

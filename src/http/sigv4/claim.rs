@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::AuthError;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
 use super::date::RequestDate;
 use super::text::echo;
+use super::{ALGORITHM, AuthError};
 
 /// The longest access key id taken. AWS's own have 16 to 128 characters (IAM `AccessKeyIdType`).
 pub(crate) const MAX_ACCESS_KEY_ID: usize = 128;
@@ -87,6 +90,21 @@ impl fmt::Debug for Claim<'_> {
             .field("expires", &self.expires)
             .finish_non_exhaustive()
     }
+}
+
+/// The access key id that a request names even where its claim cannot be read as a whole. For the
+/// audit log only: nothing of it is checked but that it looks like an id.
+pub fn claimed_access_key_id(head: &Parts) -> Option<&str> {
+    let header = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = header.and_then(|value| value.strip_prefix(ALGORITHM)?.split_once("Credential="));
+    let query = head
+        .uri
+        .query()
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential=")));
+    let credential = header.map(|(_, rest)| rest).or(query)?;
+    let id = credential.split(['/', '%']).next()?;
+    let fits = (1..=MAX_ACCESS_KEY_ID).contains(&id.len());
+    (fits && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then_some(id)
 }
 
 /// Exactly five parts, none empty, an access key id of reasonable length.

@@ -29,7 +29,7 @@ mod text;
 mod verify;
 
 pub use cache::{CachedKey, SigningKeyCache};
-pub use claim::{Claim, Scope};
+pub use claim::{Claim, Scope, claimed_access_key_id};
 pub use date::RequestDate;
 pub use error::{AuthError, Kind};
 pub use headers::check_shape;

@@ -18,8 +18,16 @@ async fn policies_are_put_replaced_read_listed_and_deleted() {
     let world = ann().await;
     let document = "{ \"Version\": \"2012-10-17\",\n \"Statement\": {\"Effect\": \"Allow\", \
         \"Action\": \"s3:*\", \"Resource\": \"*\"} }";
-    world.iam("PutUserPolicy", put("p", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\
-        \"Deny\",\"Action\":\"*\",\"Resource\":\"*\"}]}")).await;
+    world
+        .iam(
+            "PutUserPolicy",
+            put(
+                "p",
+                "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\
+        \"Deny\",\"Action\":\"*\",\"Resource\":\"*\"}]}",
+            ),
+        )
+        .await;
     for name in ["p", "q", "r"] {
         world.iam("PutUserPolicy", put(name, document)).await;
     }

@@ -74,13 +74,17 @@ async fn names_paths_and_tags_have_rules() {
         (json!({"UserName": "u".repeat(65)}), "ValidationError"),
         (json!({"UserName": "u", "Path": "nope"}), "ValidationError"),
         (json!({"UserName": "u", "Tags": twice}), "InvalidInput"),
-        (json!({"UserName": "u", "PermissionsBoundary": format!("arn:aws:iam::{ACCOUNT}:policy/p")}),
-            "InvalidInput"),
+        (
+            json!({"UserName": "u", "PermissionsBoundary": format!("arn:aws:iam::{ACCOUNT}:policy/p")}),
+            "InvalidInput",
+        ),
         (json!({"UserName": 7}), "MalformedInput"),
     ] {
         assert_eq!(world.iam_fails("CreateUser", body.clone()).await.code, code, "{body}");
     }
-    assert!(world.call("iam", "CreateUser", json!({"UserName": "u", "Tags": many(51)})).await.is_err());
+    assert!(
+        world.call("iam", "CreateUser", json!({"UserName": "u", "Tags": many(51)})).await.is_err()
+    );
     assert_eq!(world.iam("ListUsers", json!({})).await["Users"], json!([]));
     world.iam("CreateUser", json!({"UserName": "u+=,.@_-9", "Tags": many(50)})).await;
     world.iam("CreateUser", json!({"UserName": "v".repeat(64)})).await;
@@ -106,11 +110,14 @@ async fn lists_are_paged_and_filtered_by_path() {
             let Some(next) = page.get("Marker") else { break };
             marker = next.clone();
         }
-        assert_eq!(seen, match prefix {
-            None => "abcde",
-            Some("/x/") => "ace",
-            _ => "bd",
-        });
+        assert_eq!(
+            seen,
+            match prefix {
+                None => "abcde",
+                Some("/x/") => "ace",
+                _ => "bd",
+            }
+        );
     }
     let marker = world.iam("ListUsers", json!({"MaxItems": 1})).await["Marker"].clone();
     let ann = world.user("ann", allow(&["iam:*"])).await;

@@ -128,9 +128,7 @@ async fn what_is_not_served_is_refused_by_its_name() {
 async fn a_policy_that_locks_its_writer_out_needs_the_bypass() {
     let world = World::new().await;
     let ann = world.user("ann", allow(&["kms:*"])).await;
-    let statement = |who: &str, actions: &[&str]| {
-        json!({"Effect": "Allow", "Principal": {"AWS": who}, "Action": actions, "Resource": "*"})
-    };
+    let statement = |who: &str, actions: &[&str]| json!({"Effect": "Allow", "Principal": {"AWS": who}, "Action": actions, "Resource": "*"});
     let root = format!("arn:aws:iam::{ACCOUNT}:root");
     let lockout = failed(
         "MalformedPolicyDocumentException",

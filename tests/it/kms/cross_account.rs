@@ -33,8 +33,7 @@ async fn uses(world: &World, who: &Someone, key: &str) -> Result<(), String> {
         let body = json!({"KeyId": key, "KeySpec": "AES_256"});
         world.call_as(who, "kms", name, body).await.map_err(|e| e.code)?;
     }
-    let body =
-        json!({"CiphertextBlob": sealed["CiphertextBlob"], "DestinationKeyId": key});
+    let body = json!({"CiphertextBlob": sealed["CiphertextBlob"], "DestinationKeyId": key});
     world.call_as(who, "kms", "ReEncrypt", body).await.map_err(|e| e.code)?;
     Ok(())
 }

@@ -92,9 +92,8 @@ async fn each_needs_its_own_permission() {
     for (who, name, may, not) in [(&ann, "ann", plain, hidden), (&bob, "bob", hidden, plain)] {
         world.kms_as(who, may, body.clone()).await;
         let action = format!("kms:{not}");
-        let why = format!(
-            "resource: {key} because no identity-based policy allows the {action} action"
-        );
+        let why =
+            format!("resource: {key} because no identity-based policy allows the {action} action");
         let refused = world.kms_fails_as(who, not, body.clone()).await;
         assert_eq!(refused, denied(&user_arn(name), &action, &why));
     }

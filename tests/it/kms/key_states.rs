@@ -30,8 +30,14 @@ async fn fixture(world: &World, state: &str, at: usize) -> Fixture {
 fn body(operation: &str, fixture: &Fixture) -> Option<Value> {
     let Fixture { key, alias, blob } = fixture;
     Some(match operation {
-        "CancelKeyDeletion" | "DescribeKey" | "DisableKey" | "EnableKey" | "GetKeyPolicy"
-        | "ListAliases" | "ListResourceTags" | "ScheduleKeyDeletion" => json!({"KeyId": key}),
+        "CancelKeyDeletion"
+        | "DescribeKey"
+        | "DisableKey"
+        | "EnableKey"
+        | "GetKeyPolicy"
+        | "ListAliases"
+        | "ListResourceTags"
+        | "ScheduleKeyDeletion" => json!({"KeyId": key}),
         "CreateAlias" => json!({"AliasName": format!("{alias}b"), "TargetKeyId": key}),
         "Decrypt" => json!({"CiphertextBlob": blob}),
         "DeleteAlias" => json!({"AliasName": alias}),
@@ -50,7 +56,8 @@ fn body(operation: &str, fixture: &Fixture) -> Option<Value> {
 
 /// What the footnotes of a failing cell mean (aws-api.md §2.5).
 fn expected(cell: &Value, key: &str) -> Option<Failed> {
-    let notes: Vec<&str> = cell[1].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+    let notes: Vec<&str> =
+        cell[1].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
     match (cell[0].as_str().unwrap(), notes.as_slice()) {
         ("ok", _) => None,
         ("fail", ["1"]) => Some(failed("DisabledException", format!("{key} is disabled."))),

@@ -1,5 +1,5 @@
 //! The AWS managed key `aws/secretsmanager`.
-use crate::support::failed;
+use crate::support::{failed, token};
 use crate::world::{OTHER_REGION, World, allow};
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ async fn it_works_through_secrets_manager_and_never_directly() {
             assert_eq!(refused.code, "AccessDeniedException", "{name}: {refused:?}");
         }
     }
-    let body = json!({"Name": "s", "SecretString": "v"});
+    let body = json!({"Name": "s", "SecretString": "v", "ClientRequestToken": token(1)});
     world.call_as(&admin, "secretsmanager", "CreateSecret", body).await.unwrap();
     let body = json!({"SecretId": "s"});
     let read = world.call_as(&admin, "secretsmanager", "GetSecretValue", body).await.unwrap();

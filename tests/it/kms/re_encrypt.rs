@@ -45,7 +45,8 @@ async fn from_and_to_are_permissions_of_their_own() {
     let world = World::new().await;
     let (from, to) = (world.key().await, world.key().await);
     let blob = sealed(&world, &from, json!({})).await;
-    let on = |action: &str, key: &str| json!({"Effect": "Allow", "Action": action, "Resource": key});
+    let on =
+        |action: &str, key: &str| json!({"Effect": "Allow", "Action": action, "Resource": key});
     let (read, write) = (on("kms:ReEncryptFrom", &from), on("kms:ReEncryptTo", &to));
     let body = json!({"CiphertextBlob": blob, "DestinationKeyId": to});
     let both = world.user("both", policy(&[read.clone(), write.clone()])).await;
@@ -53,15 +54,22 @@ async fn from_and_to_are_permissions_of_their_own() {
     for (name, statements, action, key) in [
         ("reads", vec![read.clone()], "kms:ReEncryptTo", &to),
         ("writes", vec![write.clone()], "kms:ReEncryptFrom", &from),
-        ("swapped", vec![on("kms:ReEncryptFrom", &to), on("kms:ReEncryptTo", &from)],
-            "kms:ReEncryptFrom", &from),
-        ("crypts", vec![on("kms:Decrypt", &from), on("kms:Encrypt", &to)],
-            "kms:ReEncryptFrom", &from),
+        (
+            "swapped",
+            vec![on("kms:ReEncryptFrom", &to), on("kms:ReEncryptTo", &from)],
+            "kms:ReEncryptFrom",
+            &from,
+        ),
+        (
+            "crypts",
+            vec![on("kms:Decrypt", &from), on("kms:Encrypt", &to)],
+            "kms:ReEncryptFrom",
+            &from,
+        ),
     ] {
         let who = world.user(name, policy(&statements)).await;
-        let why = format!(
-            "resource: {key} because no identity-based policy allows the {action} action"
-        );
+        let why =
+            format!("resource: {key} because no identity-based policy allows the {action} action");
         let refused = world.kms_fails_as(&who, "ReEncrypt", body.clone()).await;
         assert_eq!(refused, denied(&user_arn(name), action, &why), "{name}");
     }

@@ -12,7 +12,10 @@ async fn a_disabled_key_does_nothing_until_it_is_enabled() {
     for _ in 0..2 {
         world.kms("DisableKey", json!({"KeyId": key})).await;
         let metadata = &world.kms("DescribeKey", json!({"KeyId": key})).await["KeyMetadata"];
-        assert_eq!((&metadata["KeyState"], &metadata["Enabled"]), (&json!("Disabled"), &json!(false)));
+        assert_eq!(
+            (&metadata["KeyState"], &metadata["Enabled"]),
+            (&json!("Disabled"), &json!(false))
+        );
     }
     let disabled = failed("DisabledException", format!("{key} is disabled."));
     for (name, body) in [

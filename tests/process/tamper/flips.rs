@@ -74,7 +74,6 @@ fn a_flipped_bit_in_the_store_is_refused_or_noticed_or_harmless() {
 /// After a kill the engine looks for the newest root that is whole. One that a flipped bit has broken
 /// must not make it go back, unseen, to the one before: then an acknowledged write would be gone.
 #[test]
-#[ignore = "a known limit: the engine goes back one commit, and nothing outside the store tells"]
 fn a_flipped_bit_in_the_last_write_before_a_kill_does_not_undo_it_unseen() {
     let (sound, before) = Sound::killed();
     let file = std::fs::read(sound.deployment.store_file()).unwrap();
@@ -100,7 +99,6 @@ fn a_flipped_bit_in_the_last_write_before_a_kill_does_not_undo_it_unseen() {
 
 /// The same by hand: the whole file of an earlier moment.
 #[test]
-#[ignore = "a known limit: nothing outside the store tells how far it had come"]
 fn a_store_put_back_whole_is_refused() {
     let (sound, before) = Sound::killed();
     let copy = sound.copy();

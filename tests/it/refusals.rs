@@ -1,0 +1,331 @@
+//! What holds for every operation of every service: whoever may do nothing is refused, and no body
+//! whatever brings the server down.
+use crate::support::{delegate, policy, token};
+use crate::world::{Someone, World, allow};
+use claviger::api::SERVICES;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+/// Things for the operations to act on.
+struct Things {
+    key: String,
+    blob: String,
+    access_key: String,
+}
+
+async fn things(world: &World) -> Things {
+    let key = world.key().await;
+    world.kms("CreateAlias", json!({"AliasName": "alias/app", "TargetKeyId": key})).await;
+    let blob = world.hello(&key).await;
+    for (at, name) in ["s", "deleted"].into_iter().enumerate() {
+        let body = json!({"Name": name, "SecretString": "v", "ClientRequestToken": token(at)});
+        world.call("secretsmanager", "CreateSecret", body).await.unwrap();
+    }
+    let body = json!({"SecretId": "deleted"});
+    world.call("secretsmanager", "DeleteSecret", body).await.unwrap();
+    let victim = world.user("victim", allow(&["s3:*"])).await;
+    Things { key, blob, access_key: victim.access_key_id }
+}
+
+/// A request that root could make with success, or nearly so.
+fn valid(service: &str, name: &str, things: &Things) -> Value {
+    let Things { key, blob, access_key } = things;
+    let tags = json!([{"TagKey": "a", "TagValue": "b"}]);
+    match (service, name) {
+        ("kms", "CreateAlias") => json!({"AliasName": "alias/new", "TargetKeyId": key}),
+        ("kms", "CreateKey") => json!({"Tags": tags}),
+        ("kms", "Decrypt") => json!({"CiphertextBlob": blob}),
+        ("kms", "DeleteAlias") => json!({"AliasName": "alias/app"}),
+        ("kms", "Encrypt") => json!({"KeyId": key, "Plaintext": "aGVsbG8="}),
+        ("kms", "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext") => {
+            json!({"KeyId": key, "KeySpec": "AES_256"})
+        }
+        ("kms", "GenerateRandom") => json!({"NumberOfBytes": 8}),
+        ("kms", "ListAliases" | "ListKeys") => json!({}),
+        ("kms", "PutKeyPolicy") => {
+            json!({"KeyId": key, "Policy": policy(&[delegate()]).to_string()})
+        }
+        ("kms", "ReEncrypt") => json!({"CiphertextBlob": blob, "DestinationKeyId": key}),
+        ("kms", "TagResource") => json!({"KeyId": key, "Tags": tags}),
+        ("kms", "UntagResource") => json!({"KeyId": key, "TagKeys": ["a"]}),
+        ("kms", "UpdateAlias") => json!({"AliasName": "alias/app", "TargetKeyId": key}),
+        ("kms", _) => json!({"KeyId": key}),
+        ("secretsmanager", "CreateSecret") => {
+            json!({"Name": "new", "SecretString": "v", "ClientRequestToken": token(7)})
+        }
+        ("secretsmanager", "ListSecrets") => json!({}),
+        ("secretsmanager", "PutSecretValue") => {
+            json!({"SecretId": "s", "SecretString": "w", "ClientRequestToken": token(8)})
+        }
+        ("secretsmanager", "RestoreSecret") => json!({"SecretId": "deleted"}),
+        ("secretsmanager", "TagResource") => {
+            json!({"SecretId": "s", "Tags": [{"Key": "a", "Value": "b"}]})
+        }
+        ("secretsmanager", "UntagResource") => json!({"SecretId": "s", "TagKeys": ["a"]}),
+        ("secretsmanager", "UpdateSecret") => {
+            json!({"SecretId": "s", "SecretString": "x", "ClientRequestToken": token(9)})
+        }
+        ("secretsmanager", _) => json!({"SecretId": "s"}),
+        ("iam", "CreateUser") => json!({"UserName": "new"}),
+        ("iam", "DeleteAccessKey") => json!({"UserName": "victim", "AccessKeyId": access_key}),
+        ("iam", "UpdateAccessKey") => {
+            json!({"UserName": "victim", "AccessKeyId": access_key, "Status": "Inactive"})
+        }
+        ("iam", "GetUserPolicy" | "DeleteUserPolicy") => {
+            json!({"UserName": "victim", "PolicyName": "policy"})
+        }
+        ("iam", "PutUserPolicy") => {
+            json!({"UserName": "victim", "PolicyName": "p",
+                "PolicyDocument": allow(&["s3:*"]).to_string()})
+        }
+        ("iam", "ListUsers") => json!({}),
+        ("iam", _) => json!({"UserName": "victim"}),
+        _ => json!({}),
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_do_nothing_is_refused_everywhere() {
+    let world = World::new().await;
+    let things = things(&world).await;
+    let nobody = world.nobody().await;
+    let before = world.events().len();
+    let mut calls = 0;
+    for service in SERVICES {
+        for entry in service.operations {
+            let body = valid(service.signing_name, entry.name, &things);
+            let outcome =
+                world.call_as(&nobody, service.signing_name, entry.name, body.clone()).await;
+            calls += 1;
+            if entry.name == "GetCallerIdentity" {
+                assert!(outcome.is_ok());
+                continue;
+            }
+            let error = outcome.expect_err(entry.name);
+            assert!(
+                ["AccessDenied", "AccessDeniedException"].contains(&error.code.as_str()),
+                "{} {body}: {error:?}",
+                entry.name
+            );
+            let event = world.last_event();
+            assert_eq!(event.event_name, entry.name);
+            assert_eq!(event.error_code, Some(error.code));
+            assert_eq!(event.response_elements, None);
+        }
+    }
+    // Each call left one event; a refused secret may also leave that of its key.
+    assert!(world.events().len() - before >= calls);
+    // Nothing changed: root can still do every one of them that the body is good for.
+    assert_eq!(world.state(&things.key).await, "Enabled");
+    let kept = world.kms("DescribeKey", json!({"KeyId": "alias/app"})).await;
+    assert_eq!(kept["KeyMetadata"]["Arn"], things.key);
+}
+
+#[tokio::test]
+async fn the_same_bodies_are_good_for_root() {
+    for service in SERVICES {
+        for entry in service.operations {
+            let world = World::new().await;
+            let things = things(&world).await;
+            let body = valid(service.signing_name, entry.name, &things);
+            let outcome = world.call(service.signing_name, entry.name, body.clone()).await;
+            let Err(error) = outcome else { continue };
+            let expected = match entry.name {
+                "CancelKeyDeletion" => "KMSInvalidStateException",
+                "DeleteUser" => "DeleteConflict",
+                _ => panic!("{} {body}: {error:?}", entry.name),
+            };
+            assert_eq!(error.code, expected, "{}", entry.name);
+        }
+    }
+}
+
+/// Sends a body as root and as nobody. Whatever it is, the fault is the sender's.
+async fn survive(world: &World, who: &[&Someone], service: &str, name: &str, body: &[u8]) {
+    for who in who {
+        if let Err(fault) = world.raw(who, service, name, body).await {
+            let text = String::from_utf8_lossy(body);
+            assert!(fault.status < 500, "{name} {text}: {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_requests_are_refused() {
+    let world = World::new().await;
+    let nobody = world.nobody().await;
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let deep_object = "{\"a\":".repeat(200) + "1" + &"}".repeat(200);
+    for service in SERVICES {
+        for entry in service.operations {
+            for body in [
+                "{",
+                "}",
+                "[]",
+                "null",
+                "1",
+                "\"x\"",
+                "{}{}",
+                "{\"a\"}",
+                "{\"a\":}",
+                "{'a':1}",
+                "{\"a\":1,}",
+                "\u{feff}{}",
+                "{\"a\":\"\\ud800\"}",
+                "{\"a\":1e999}",
+                "NaN",
+                deep.as_str(),
+                deep_object.as_str(),
+            ] {
+                let outcome =
+                    world.raw(&world.root, service.signing_name, entry.name, body.as_bytes()).await;
+                let fault = outcome.expect_err(entry.name);
+                let code = fault.code;
+                assert!(
+                    ["SerializationException", "MalformedInput"].contains(&code),
+                    "{} {body}: {code}",
+                    entry.name
+                );
+            }
+            for body in [&b"\xff\xfe"[..], b"{\"a\":\"\xc3\x28\"}", b"\0", b"{\"\0\":0}", b" "] {
+                let both = [&world.root, &nobody];
+                survive(&world, &both, service.signing_name, entry.name, body).await;
+            }
+        }
+    }
+}
+
+/// Values of every JSON type, in the place of each member.
+fn strange() -> Vec<Value> {
+    vec![
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(1e300),
+        json!(""),
+        json!(" "),
+        json!("\u{0}"),
+        json!("x"),
+        json!("é\u{1f980}"),
+        json!("a".repeat(70_000)),
+        json!("../../etc"),
+        json!("arn:"),
+        json!("alias/"),
+        json!([]),
+        json!([null]),
+        json!([[]]),
+        json!([1]),
+        json!(["", ""]),
+        json!({}),
+        json!({"": null}),
+        json!({"a": {"b": []}}),
+    ]
+}
+
+#[tokio::test]
+async fn members_of_other_types_do_no_harm() {
+    let world = World::new().await;
+    let things = things(&world).await;
+    let nobody = world.nobody().await;
+    let both = [&world.root, &nobody];
+    for service in SERVICES {
+        let model = (service.model)();
+        for entry in service.operations {
+            let operation = model.operation(entry.name).unwrap();
+            let sample = operation.sample_input();
+            let (service, name) = (service.signing_name, entry.name);
+            survive(&world, &both, service, name, sample.to_string().as_bytes()).await;
+            for base in [sample.clone(), valid(service, name, &things)] {
+                for member in operation.input().members() {
+                    for value in strange() {
+                        let mut body = base.clone();
+                        body[member.name()] = value;
+                        survive(&world, &both, service, name, body.to_string().as_bytes()).await;
+                    }
+                }
+            }
+        }
+    }
+    // Whatever root's requests did meanwhile, the server still serves.
+    world.key().await;
+}
+
+/// The model as a file: its bounds are not part of the crate's interface.
+fn model_file(service: &str) -> Value {
+    let text = match service {
+        "iam" => include_str!("../../models/iam.json"),
+        "kms" => include_str!("../../models/kms.json"),
+        "secretsmanager" => include_str!("../../models/secretsmanager.json"),
+        "sts" => include_str!("../../models/sts.json"),
+        other => panic!("no model of {other}"),
+    };
+    serde_json::from_str(text).unwrap()
+}
+
+/// A value of a shape with this length, or this number.
+fn sized(shape: &Value, sample: &Value, n: i64) -> Option<Value> {
+    let length = usize::try_from(n).ok();
+    Some(match shape["type"].as_str()? {
+        "string" => "a".repeat(length?).into(),
+        "blob" => {
+            use base64::{Engine, engine::general_purpose::STANDARD};
+            STANDARD.encode(vec![b'a'; length?]).into()
+        }
+        "list" => Value::Array(vec![sample.get(0).cloned().unwrap_or(json!("a")); length?]),
+        "map" => {
+            let entry = sample.as_object()?.values().next()?.clone();
+            let entries = (0..length?).map(|at| {
+                let mut key = String::new();
+                write!(key, "k{at}").unwrap();
+                (key, entry.clone())
+            });
+            Value::Object(Map::from_iter(entries))
+        }
+        "integer" | "long" => n.into(),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn one_less_and_one_more_than_every_bound_of_the_models() {
+    let world = World::new().await;
+    let nobody = world.nobody().await;
+    let mut bounds = 0;
+    for service in SERVICES {
+        let (model, file) = ((service.model)(), model_file(service.signing_name));
+        for entry in service.operations {
+            let sample = model.operation(entry.name).unwrap().sample_input();
+            let members = file["operations"][entry.name]["input"].as_object().unwrap().clone();
+            for (member, shape) in &members {
+                for (bound, beyond) in [("min", -1), ("max", 1)] {
+                    let Some(at) = shape.get(bound).and_then(Value::as_i64) else { continue };
+                    for (n, breaks) in [(at, false), (at + beyond, true)] {
+                        let Some(value) = sized(shape, &sample[member], n) else { continue };
+                        let mut body = sample.clone();
+                        body[member] = value;
+                        let bytes = body.to_string();
+                        let (service, name) = (service.signing_name, entry.name);
+                        let who = [&world.root, &nobody];
+                        survive(&world, &who, service, name, bytes.as_bytes()).await;
+                        if breaks {
+                            let outcome = world.raw(&nobody, service, name, bytes.as_bytes()).await;
+                            let fault = outcome.expect_err(name);
+                            let code = fault.code;
+                            assert!(
+                                code.starts_with("Validation"),
+                                "{name} {member} {bound}: {fault:?}"
+                            );
+                            bounds += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(bounds > 150, "{bounds}");
+}
