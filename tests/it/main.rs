@@ -9,6 +9,7 @@ mod iam;
 mod kms;
 mod pipeline;
 mod refusals;
+mod secretsmanager;
 mod sts;
 mod support;
 mod vectors;

@@ -7,6 +7,10 @@ use crate::memory::LockedKey;
 use crate::types::{EncryptionContext, Tags};
 use serde::{Deserialize, Serialize};
 
+/// What a stranger's refusal calls a key.
+pub(super) const THIS_RESOURCE: &str = "this resource";
+pub(super) const OF_CIPHERTEXT: &str = "the resource associated with this ciphertext";
+
 /// The key that `named` means, if the caller may do `action` with it.
 pub(in crate::api) async fn authorized_key(
     call: &mut Call<'_>,
@@ -17,7 +21,7 @@ pub(in crate::api) async fn authorized_key(
 ) -> Result<Authorized<Found>, Error> {
     let (account, region) = (call.account().clone(), call.region().clone());
     let found = keys::find(&mut call.tx, &account, &region, named, accept).await;
-    authorize(call, found, action, conditions, "this resource")
+    authorize(call, found, action, conditions, THIS_RESOURCE)
 }
 
 /// The same for the key that a ciphertext names.
@@ -29,7 +33,7 @@ pub(in crate::api) async fn authorized_key_of(
 ) -> Result<Authorized<Found>, Error> {
     let (account, region) = (call.account().clone(), call.region().clone());
     let found = keys::find_for(&mut call.tx, &account, &region, blob).await;
-    authorize(call, found, action, conditions, "the resource associated with this ciphertext")
+    authorize(call, found, action, conditions, OF_CIPHERTEXT)
 }
 
 /// The same for a key that is at hand.
@@ -39,11 +43,11 @@ pub(in crate::api) fn authorized_found(
     action: &'static str,
     conditions: Conditions,
 ) -> Result<Authorized<Found>, Error> {
-    authorize(call, Ok(found), action, conditions, "this resource")
+    authorize(call, Ok(found), action, conditions, THIS_RESOURCE)
 }
 
 /// A key that is missing elsewhere and a key that forbids give a stranger the same answer.
-fn authorize(
+pub(super) fn authorize(
     call: &mut Call<'_>,
     found: Result<Found, Missing>,
     action: &'static str,

@@ -1,5 +1,5 @@
 use super::common::{
-    authorized_key, authorized_key_of, check_algorithm, check_dry_run, check_grant_tokens,
+    OF_CIPHERTEXT, THIS_RESOURCE, authorize, check_algorithm, check_dry_run, check_grant_tokens,
     crypto_conditions, missing_blob, without_blob,
 };
 use super::{Error, Kms};
@@ -63,19 +63,27 @@ impl Operation for ReEncrypt {
         let to = self.destination_encryption_context.unwrap_or_default();
         keys::check_context(&from)?;
         keys::check_context(&to)?;
-        let action = "kms:ReEncryptFrom";
-        let conditions = crypto_conditions(&from);
-        let source = match (&self.source_key_id, &self.ciphertext_blob) {
+        let (account, region) = (call.account().clone(), call.region().clone());
+        let any = Accept::KeyOrAlias;
+        let (source, what) = match (&self.source_key_id, &self.ciphertext_blob) {
             (Some(id), _) => {
-                authorized_key(call, id, Accept::KeyOrAlias, action, conditions).await?
+                (keys::find(&mut call.tx, &account, &region, id, any).await, THIS_RESOURCE)
             }
-            (None, Some(blob)) => authorized_key_of(call, blob, action, conditions).await?,
+            (None, Some(blob)) => {
+                (keys::find_for(&mut call.tx, &account, &region, blob).await, OF_CIPHERTEXT)
+            }
             (None, None) => return Err(missing_blob()),
         };
-        let conditions = crypto_conditions(&to);
-        let target = &self.destination_key_id;
-        let target =
-            authorized_key(call, target, Accept::KeyOrAlias, "kms:ReEncryptTo", conditions).await?;
+        let id = &self.destination_key_id;
+        let target = keys::find(&mut call.tx, &account, &region, id, any).await;
+        let same = matches!((&source, &target), (Ok(one), Ok(other)) if one.arn == other.arn);
+        let conditions = |context| {
+            let mut conditions = crypto_conditions(context);
+            conditions.add("kms:reencryptonsamekey", if same { "true" } else { "false" });
+            conditions
+        };
+        let source = authorize(call, source, "kms:ReEncryptFrom", conditions(&from), what)?;
+        let target = authorize(call, target, "kms:ReEncryptTo", conditions(&to), THIS_RESOURCE)?;
         target.usable()?;
         let Some(blob) = self.ciphertext_blob else {
             source.usable()?;

@@ -78,6 +78,45 @@ async fn from_and_to_are_permissions_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_policy_can_keep_ciphertexts_under_their_key() {
+    let world = World::new().await;
+    let (from, to) = (world.key().await, world.key().await);
+    let blob = sealed(&world, &from, json!({})).await;
+    for (name, only, may_stay, may_go) in
+        [("stays", "true", true, false), ("goes", "false", false, true)]
+    {
+        let when = json!({"Bool": {"kms:ReEncryptOnSameKey": only}});
+        let allow = json!({"Effect": "Allow", "Action": "kms:ReEncrypt*", "Resource": "*",
+            "Condition": when});
+        let who = world.user(name, policy(&[allow])).await;
+        for (source, target, may) in
+            [(None, &from, may_stay), (Some(&from), &from, may_stay), (None, &to, may_go)]
+        {
+            let body = json!({"CiphertextBlob": blob, "SourceKeyId": source,
+                "DestinationKeyId": target});
+            let outcome = world.call_as(&who, "kms", "ReEncrypt", body).await;
+            assert_eq!(
+                outcome.err().map(|e| e.code),
+                (!may).then(|| "AccessDeniedException".into())
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_source_is_asked_about_before_the_target() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let blob = sealed(&world, &key, json!({})).await;
+    let nobody = world.nobody().await;
+    let body = json!({"CiphertextBlob": blob, "DestinationKeyId": "nope"});
+    let refused = world.kms_fails_as(&nobody, "ReEncrypt", body.clone()).await;
+    assert_eq!(refused.code, "AccessDeniedException");
+    let refused = world.kms_fails("ReEncrypt", body).await;
+    assert_eq!(refused, failed("NotFoundException", "Invalid keyId 'nope'"));
+}
+
+#[tokio::test]
 async fn the_event_names_both_keys_and_both_contexts() {
     let world = World::new().await;
     let (from, to) = (world.key().await, world.key().await);

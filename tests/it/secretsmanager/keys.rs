@@ -141,9 +141,7 @@ async fn a_customer_key_asks_for_the_callers_own_permission() {
     let key = world.key().await;
     world.secret_under("a", "v", &key).await;
     let no = || Err(kms_denied());
-    let via = |service: &str| {
-        json!({"StringEquals": {"kms:ViaService": format!("{service}.amazonaws.com")}})
-    };
+    let via = |service: &str| json!({"StringEquals": {"kms:ViaService": format!("{service}.amazonaws.com")}});
     let here = format!("secretsmanager.{REGION}");
     let there = format!("secretsmanager.{OTHER_REGION}");
     let (read, write) = ("kms:Decrypt", "kms:GenerateDataKey");
