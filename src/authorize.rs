@@ -173,24 +173,26 @@ pub fn authorize<T: Protected>(
     })
 }
 
-/// Whether the caller could do `action` under `key_policy`: the lock-out check of KMS.
-pub fn would_allow(caller: &Caller, action: &str, key_policy: &Policy) -> bool {
-    let account = Account(caller.principal.account.clone());
-    let what = UnderPolicy { account };
-    decide(caller, action, &what, Some(key_policy), Conditions::default()).is_allowed()
+/// Whether the caller could do `action` if the key had `key_policy`: the lock-out check of KMS.
+pub fn would_allow(
+    caller: &Caller,
+    action: &str,
+    key: &Arn,
+    key_policy: &Policy,
+    conditions: Conditions,
+) -> bool {
+    decide(caller, action, &UnderPolicy(key), Some(key_policy), conditions).is_allowed()
 }
 
 /// A key that would have the policy in question.
-struct UnderPolicy {
-    account: Account,
-}
+struct UnderPolicy<'a>(&'a Arn);
 
-impl Protected for UnderPolicy {
+impl Protected for UnderPolicy<'_> {
     fn arn(&self) -> &str {
-        "*"
+        self.0.as_str()
     }
     fn account(&self) -> &str {
-        self.account.account()
+        self.0.account()
     }
     fn rule(&self) -> Rule {
         Rule::KeyPolicy

@@ -57,7 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("background", &["call", "keys", "secrets", "store"]),
+    ("background", &["call", "keys", "secrets", "store", "types"]),
     (
         "http",
         &[

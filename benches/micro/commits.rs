@@ -89,7 +89,7 @@ pub async fn run(dir: &Path) -> Outcome<()> {
     })
     .await?;
     let create = entry("kms", "CreateKey")?;
-    rate("CreateKey: four rows and an outbox entry, then the audit log", move |n| {
+    rate("CreateKey: its rows and its outbox entry, then the audit log", move |n| {
         let world = world.clone();
         async move {
             // Each call its own event: the outbox knows them by it.

@@ -1,7 +1,7 @@
 //! The door the call pipeline writes through. No answer leaves before `record` has returned `Ok`.
 use super::{AuditError, Event, Log};
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,11 @@ impl AuditSink for Log {
     async fn record(&self, events: &[Event]) -> Result<(), AuditError> {
         match events {
             [event] => self.append(event).await.map(drop),
-            events => try_join_all(events.iter().map(|event| self.append(event))).await.map(drop),
+            // All of them are waited for: one that is under way is not given up for another's error.
+            events => {
+                let all = join_all(events.iter().map(|event| self.append(event))).await;
+                all.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+            }
         }
     }
 }

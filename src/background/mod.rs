@@ -4,6 +4,7 @@ use crate::call::{Server, service_event};
 use crate::keys;
 use crate::secrets;
 use crate::store::StoreError;
+use crate::types::Region;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,45 +40,76 @@ pub async fn sweep(server: &Server) {
     }
 }
 
+/// Boxed: background work only logs what went wrong.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What one step of the work achieved.
+enum Step {
+    Destroyed,
+    /// Somebody changed its mind in the meantime.
+    NotDue,
+}
 
 async fn destroy_keys(server: &Server) -> Result<(), Failure> {
     loop {
-        let now = server.clock.now();
-        let due = keys::due(&server.store.begin(), now, BATCH).await?;
+        let due = keys::due(&server.store.begin(), server.clock.now(), BATCH).await?;
+        let mut destroyed = 0;
         for (region, id) in &due {
-            let mut tx = server.store.begin();
-            let Some(key) = keys::destroy(&mut tx, region, id, now).await? else { continue };
-            let resource = ("AWS::KMS::Key", &key.arn);
-            let source = "kms.amazonaws.com";
-            let mut event =
-                service_event(server, source, "DeleteKey", &key.account, region, resource);
-            event.service_event_details = Some(serde_json::json!({"keyId": key.id}));
-            server.commit_service_events(tx, vec![event]).await?;
+            match destroy_key(server, region, id).await {
+                Ok(Step::Destroyed) => destroyed += 1,
+                Ok(Step::NotDue) => {}
+                // One that cannot be destroyed keeps no other from it.
+                Err(error) => tracing::error!(key = id, %error, "cannot destroy a key"),
+            }
         }
-        if due.len() < BATCH {
+        if due.len() < BATCH || destroyed == 0 {
             return Ok(());
         }
     }
 }
 
+async fn destroy_key(server: &Server, region: &Region, id: &str) -> Result<Step, Failure> {
+    let mut tx = server.store.begin();
+    let now = server.clock.now();
+    let Some(key) = keys::destroy(&mut tx, region, id, now).await? else {
+        return Ok(Step::NotDue);
+    };
+    let resource = ("AWS::KMS::Key", &key.arn);
+    let source = "kms.amazonaws.com";
+    let mut event = service_event(server, source, "DeleteKey", &key.account, region, resource);
+    event.service_event_details = Some(serde_json::json!({"keyId": key.id}));
+    server.commit_service_events(tx, vec![event]).await?;
+    Ok(Step::Destroyed)
+}
+
 async fn destroy_secrets(server: &Server) -> Result<(), Failure> {
     loop {
-        let now = server.clock.now();
-        let due = secrets::due(&server.store.begin(), now, BATCH).await?;
+        let due = secrets::due(&server.store.begin(), server.clock.now(), BATCH).await?;
+        let mut destroyed = 0;
         for found in &due {
-            let mut tx = server.store.begin();
-            let Some(secret) = secrets::destroy(&mut tx, found, now).await? else { continue };
-            let resource = ("AWS::SecretsManager::Secret", &secret.arn);
-            let (source, name) = ("secretsmanager.amazonaws.com", "EndSecretVersionDelete");
-            let (account, region) = (&secret.account, &secret.region);
-            let mut event = service_event(server, source, name, account, region, resource);
-            event.additional_event_data =
-                Some(serde_json::json!({"SecretId": secret.arn.as_str()}));
-            server.commit_service_events(tx, vec![event]).await?;
+            match destroy_secret(server, found).await {
+                Ok(Step::Destroyed) => destroyed += 1,
+                Ok(Step::NotDue) => {}
+                Err(error) => tracing::error!(%error, "cannot destroy a secret"),
+            }
         }
-        if due.len() < BATCH {
+        if due.len() < BATCH || destroyed == 0 {
             return Ok(());
         }
     }
+}
+
+async fn destroy_secret(server: &Server, found: &secrets::DueSecret) -> Result<Step, Failure> {
+    let mut tx = server.store.begin();
+    let now = server.clock.now();
+    let Some(secret) = secrets::destroy(&mut tx, found, now).await? else {
+        return Ok(Step::NotDue);
+    };
+    let resource = ("AWS::SecretsManager::Secret", &secret.arn);
+    let (source, name) = ("secretsmanager.amazonaws.com", "EndSecretVersionDelete");
+    let (account, region) = (&secret.account, &secret.region);
+    let mut event = service_event(server, source, name, account, region, resource);
+    event.additional_event_data = Some(serde_json::json!({"SecretId": secret.arn.as_str()}));
+    server.commit_service_events(tx, vec![event]).await?;
+    Ok(Step::Destroyed)
 }

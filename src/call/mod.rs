@@ -13,7 +13,7 @@ pub use event::{Arrival, Via, identity};
 pub use operation::{
     Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
 };
-pub use outbox::{Outbox, replay};
+pub use outbox::{Outbox, Part, replay};
 pub use pipeline::{refuse, service_event};
 pub use server::Server;
 
@@ -78,9 +78,17 @@ impl<'a> Call<'a> {
         authorize(self.caller, action, what, conditions)
     }
 
-    /// Whether the caller could still do `action` if a key had this policy.
-    pub fn would_allow(&self, action: &str, key_policy: &Policy) -> bool {
-        authorize::would_allow(self.caller, action, key_policy)
+    /// Whether the caller could still do `action` if a key had this policy. `conditions` are what
+    /// is known of the key and of such a request.
+    pub fn would_allow(
+        &self,
+        action: &str,
+        key: &Arn,
+        key_policy: &Policy,
+        mut conditions: Conditions,
+    ) -> bool {
+        self.arrival.describe(&mut conditions, self.now);
+        authorize::would_allow(self.caller, action, key, key_policy, conditions)
     }
 
     /// Names a resource that the call made, for the audit event.

@@ -60,6 +60,15 @@ impl Outbox {
         outcome
     }
 
+    /// Refuses a change that could not be logged: it would take effect and yet be answered as
+    /// failed, and asked for again.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if self.log_works() {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable("the audit log refuses events, so nothing may change".into()))
+    }
+
     /// Whether the log took the last event it was given.
     pub fn log_works(&self) -> bool {
         !self.log_fails.load(Ordering::SeqCst)
@@ -68,7 +77,7 @@ impl Outbox {
     /// Gives the log the events that it refused, or, if there are none, one that says it works
     /// again. Does nothing while all is well.
     pub async fn retry(&self, server: &Server) -> Result<(), AuditError> {
-        if self.log_works() {
+        if self.log_works() && hold(&self.refused).is_empty() {
             return Ok(());
         }
         let refused = std::mem::take(&mut *hold(&self.refused));
@@ -114,6 +123,13 @@ fn hold<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How much of the log is searched for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Recent,
+    Whole,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     #[error(transparent)]
@@ -123,16 +139,16 @@ pub enum ReplayError {
 }
 
 /// Logs the events that a crash kept from the log, and empties the outbox. `known` reads the ids of
-/// the events that the log's end holds; it is asked only if something waits. Answers how many events
-/// were missing.
+/// the events that the log holds, of its recent end or of the whole; it is asked only if something
+/// waits. Answers how many events were missing.
 pub async fn replay(
     server: &Server,
-    known: impl FnOnce() -> Result<HashSet<String>, AuditError>,
+    mut known: impl FnMut(Part) -> Result<HashSet<String>, AuditError>,
 ) -> Result<usize, ReplayError> {
     if server.store.begin().list_all::<Waiting>(1).await?.is_empty() {
         return Ok(0);
     }
-    let (known, mut missing) = (known()?, 0);
+    let (mut ids, mut searched, mut missing) = (known(Part::Recent)?, Part::Recent, 0);
     loop {
         let mut tx = server.store.begin();
         let waiting = tx.list_all::<Waiting>(BATCH).await?;
@@ -140,7 +156,14 @@ pub async fn replay(
             return Ok(missing);
         }
         for (key, waiting) in &waiting {
-            let lost = waiting.events.iter().filter(|event| !known.contains(&event.event_id));
+            let is_lost = |ids: &HashSet<String>| {
+                waiting.events.iter().any(|event| !ids.contains(&event.event_id))
+            };
+            // A store that could not be written to may hold events that were logged long ago.
+            if searched == Part::Recent && is_lost(&ids) {
+                (ids, searched) = (known(Part::Whole)?, Part::Whole);
+            }
+            let lost = waiting.events.iter().filter(|event| !ids.contains(&event.event_id));
             for event in lost {
                 server.audit.record(std::slice::from_ref(event)).await?;
                 missing += 1;

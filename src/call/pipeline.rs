@@ -86,7 +86,13 @@ async fn attempt<O: Operation>(
                 Ok(done) => return done,
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
-                    return failed::<O>(caller, arrival, body, now, error.into());
+                    let mut done = failed::<O>(caller, arrival, body, now, error.into());
+                    // The commit's outcome may be unknown, and its event lie in the outbox: this one
+                    // must not pass for it.
+                    for event in &mut done.events {
+                        event.event_id = server.random.uuid().to_string();
+                    }
+                    return done;
                 }
             },
             Err(error) if error.is_conflict() => {}
@@ -113,6 +119,7 @@ async fn commit<O: Operation>(
     events.push(event);
     let in_outbox = !call.tx.is_read_only();
     if in_outbox {
+        call.server.outbox.check()?;
         Outbox::put(&mut call.tx, &call.arrival.event_id, events.clone())?;
     }
     call.tx.commit().await?;
@@ -271,6 +278,7 @@ impl Server {
         events: Vec<Event>,
     ) -> Result<(), super::outbox::ReplayError> {
         let Some(id) = events.first().map(|e| e.event_id.clone()) else { return Ok(()) };
+        self.outbox.check()?;
         Outbox::put(&mut tx, &id, events.clone())?;
         tx.commit().await?;
         self.outbox.log(self, Some(&id), events).await?;

@@ -1,8 +1,8 @@
 //! From a data directory and a device to a server.
 use super::StartError;
-use super::files::make_dir;
+use super::files::{lock, make_dir};
 use crate::audit::{self, AuditSink, Log};
-use crate::call::{self, Outbox, Server};
+use crate::call::{self, Outbox, Part, Server};
 use crate::clock::Clock;
 use crate::identity::{AccessKey, Account, IdentityError, NewUser, User};
 use crate::monitor::Metrics;
@@ -12,6 +12,7 @@ use crate::store::{Embedded, Store, StoreError};
 use crate::types::{AccountId, Region, SecretText, Tags};
 use claviger_hsm::Hsm;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Opened {
     pub server: Arc<Server>,
     /// The server's audit log, to be closed at the end.
     pub log: Arc<Log>,
+    /// Keeps every other process out of the directory.
+    pub lock: File,
 }
 
 /// What the parts of a server are made with.
@@ -58,10 +61,11 @@ pub async fn open(data: &Path, seams: Seams) -> Result<Opened, StartError> {
     check_private(data)?;
     match Deployment::read(data)? {
         Some(deployment) if deployment.ready => {
+            let lock = lock(data)?;
             let (hsm, random, dir) = (seams.hsm.clone(), seams.random.clone(), data.to_owned());
             let root =
                 blocking(move || RootOfTrust::open(hsm, random, &dir, &deployment)).await??;
-            assemble(data, seams, root, false).await
+            assemble(lock, data, seams, root, false).await
         }
         _ => Err(StartError::Data {
             path: data.to_owned(),
@@ -79,10 +83,11 @@ pub async fn create(
 ) -> Result<Opened, StartError> {
     make_dir(data)?;
     check_private(data)?;
+    let lock = lock(data)?;
     discard_unfinished(data)?;
     let (hsm, random, dir) = (seams.hsm.clone(), seams.random.clone(), data.to_owned());
     let (root, mut deployment) = blocking(move || RootOfTrust::create(hsm, random, &dir)).await??;
-    let opened = assemble(data, seams, root, true).await?;
+    let opened = assemble(lock, data, seams, root, true).await?;
     first(&opened.server).await?;
     deployment.mark_ready(data)?;
     Ok(opened)
@@ -110,7 +115,13 @@ fn discard_unfinished(data: &Path) -> Result<(), StartError> {
     }
 }
 
+fn has_log(dir: &Path) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(dir) else { return false };
+    entries.any(|e| e.is_ok_and(|e| e.path().extension().is_some_and(|ext| ext == "log")))
+}
+
 async fn assemble(
+    lock: File,
     data: &Path,
     seams: Seams,
     root: RootOfTrust,
@@ -121,6 +132,10 @@ async fn assemble(
     if !new && !store_at.exists() {
         let what = "the store is gone, but deployment.json says that there was one".into();
         return Err(StartError::Data { path: store_at, what });
+    }
+    if !new && !has_log(&audit_at) {
+        let what = "the audit log is gone, but deployment.json says that there was one".into();
+        return Err(StartError::Data { path: audit_at, what });
     }
     for dir in [&store_at, &audit_at] {
         make_dir(dir)?;
@@ -158,13 +173,16 @@ async fn assemble(
         outbox: Outbox::default(),
     });
     let since = recovery.last_n.saturating_sub(RECENT_RECORDS);
-    let missing = call::replay(&server, || audit::recent_event_ids(&audit_at, since))
+    let known = |part| {
+        audit::recent_event_ids(&audit_at, if part == Part::Whole { 0 } else { since })
+    };
+    let missing = call::replay(&server, known)
         .await
         .map_err(|e| StartError::Other(format!("cannot bring the audit log up to date: {e}")))?;
     if missing > 0 {
         tracing::warn!(missing, "logged events that a crash had kept from the audit log");
     }
-    Ok(Opened { server, log })
+    Ok(Opened { server, log, lock })
 }
 
 async fn blocking<T: Send + 'static>(
@@ -174,7 +192,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// A directory that others can read or write is refused: it holds wrapped keys and the audit log.
-fn check_private(dir: &Path) -> Result<(), StartError> {
+pub(super) fn check_private(dir: &Path) -> Result<(), StartError> {
     let bad = |what: String| StartError::Data { path: dir.to_owned(), what };
     let metadata = std::fs::metadata(dir).map_err(|e| bad(e.to_string()))?;
     let mode = metadata.permissions().mode() & 0o777;

@@ -1,7 +1,7 @@
 //! `claviger dev`: everything for a first try, with a SoftHSM token of its own.
 use super::assemble::{self, Opened, Seams, Seed};
 use super::env_file::Exports;
-use super::files::{make_dir, write_private};
+use super::files::{self, make_dir, write_private};
 use super::serve::{Sockets, bind, serve};
 use super::{DevArguments, StartError, device};
 use crate::call::Server;
@@ -81,11 +81,13 @@ pub(super) fn run(arguments: &DevArguments) -> Result<(), StartError> {
     }
     super::harden();
     super::start_logging(false);
+    // Before anything is made in it: two first starts at once would make two tokens.
+    let _lock = files::lock(&dir)?;
     let hsm =
         if arguments.insecure_software_root { device::software(&data)? } else { softhsm(&dir)? };
     let lead = read_lead(&dir)?;
     let clock = Arc::new(MovableClock::ahead_by(lead));
-    super::runtime()?.block_on(start(arguments, &dir, &data, hsm, clock))
+    super::run_async(start(arguments, &dir, &data, hsm, clock))
 }
 
 async fn start(
@@ -227,7 +229,7 @@ fn softhsm(dir: &Path) -> Result<Arc<dyn Hsm>, StartError> {
     let configured = std::env::var_os("CLAVIGER_SOFTHSM_MODULE").map(PathBuf::from);
     let usual = || SOFTHSM_MODULES.iter().map(PathBuf::from).find(|path| path.exists());
     let module = configured.or_else(usual).ok_or_else(|| {
-        StartError::Other(format!(
+        StartError::NoDevice(format!(
             "SoftHSM is not installed: none of {} exists. Install it (Debian: apt-get install \
              softhsm2), set CLAVIGER_SOFTHSM_MODULE, or use --insecure-software-root for a try \
              without a token.",

@@ -1,46 +1,49 @@
 //! `claviger doctor`: what the device is, what it can do, what is wrong with it.
-use super::{ConfigArguments, StartError, device};
+use super::{ConfigArguments, StartError, assemble, device};
 use crate::config::Config;
 use crate::memory::LockedKey;
-use crate::root_of_trust::Deployment;
+use crate::http::Tls;
+use crate::random::SystemRandom;
+use crate::root_of_trust::{Deployment, RootOfTrust};
 use claviger_hsm::Hsm;
 use claviger_hsm::pkcs11::Report;
+use std::sync::Arc;
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::harden();
     let config = Config::read(&arguments.config)?;
     println!("configuration  {} is good", arguments.config.display());
-    let token = device::token(&config)?;
+    if let Some(tls) = &config.tls {
+        Tls::from_pem_files(&tls.certificate, &tls.key)?;
+        println!("tls            the certificate and its key belong together");
+    }
+    let token = Arc::new(device::token(&config)?);
     let report = token.report()?;
     print_device(&report);
     let mut random = [0; 32];
     token.random(&mut random)?;
     println!("random         the token's generator answers");
     println!("memory         locked key arena: {:?}", LockedKey::protection());
-    match Deployment::read(&config.data)? {
-        None => println!("deployment     none in {}: `claviger init`", config.data.display()),
-        Some(deployment) => {
-            let present = token.root_keys()?;
-            for root in deployment.roots() {
-                if !present.contains(root) {
-                    let names: Vec<String> = present.iter().map(ToString::to_string).collect();
-                    return Err(StartError::Data {
-                        path: Deployment::path(&config.data),
-                        what: format!(
-                            "is wrapped by root key {root}, which this token does not have; it \
-                             has: {}",
-                            if names.is_empty() { "none".into() } else { names.join(", ") }
-                        ),
-                    });
-                }
-                token.check_root_key(root)?;
-                println!(
-                    "root key       {root}: one object, attributes as wanted, opens what it wraps"
-                );
-            }
-        }
-    }
+    check_deployment(&config, token)?;
     println!("all is well");
+    Ok(())
+}
+
+/// What `serve` does with the device before it touches the store: opens every domain key.
+fn check_deployment(config: &Config, token: Arc<dyn Hsm>) -> Result<(), StartError> {
+    let data = &config.data;
+    let Some(deployment) = Deployment::read(data)? else {
+        println!("deployment     none in {}: `claviger init`", data.display());
+        return Ok(());
+    };
+    assemble::check_private(data)?;
+    RootOfTrust::open(token, Arc::new(SystemRandom), data, &deployment)?;
+    for root in deployment.roots() {
+        println!("root key       {root}: one object, attributes as wanted, opens the domain key");
+    }
+    if !deployment.ready {
+        println!("deployment     was not finished: run `claviger init` again");
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::{ConfigArguments, StartError, device};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::random::SystemRandom;
-use crate::types::SecretText;
+use std::io::Write;
 use std::sync::Arc;
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
@@ -18,24 +18,33 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),
     };
-    super::runtime()?.block_on(async {
-        let mut made: Option<(String, SecretText)> = None;
+    super::run_async(async {
         let account = &config.account;
         let first = async |server: &crate::call::Server| {
             let seeded = assemble::seed_administrator(server, account, None).await;
-            made = Some(seeded.map_err(|e| StartError::Other(e.to_string()))?);
-            Ok(())
+            let (id, secret) = seeded.map_err(|e| StartError::Other(e.to_string()))?;
+            // Shown before the deployment counts: a secret that nobody saw would be lost for good.
+            let text = format!(
+                "Account {account}, user admin. This secret is shown now and never again:\n\n  \
+                 AWS_ACCESS_KEY_ID={id}\n  AWS_SECRET_ACCESS_KEY={}\n\n",
+                secret.expose()
+            );
+            show(&text)
         };
         let opened = assemble::create(&config.data, seams, first).await?;
         opened.log.close().await?;
-        let Some((id, secret)) = made else { return Ok(()) };
-        println!("The deployment in {} is ready.", config.data.display());
-        println!("Account {account}, user admin. This secret is shown now and never again:");
-        println!();
-        println!("  AWS_ACCESS_KEY_ID={id}");
-        println!("  AWS_SECRET_ACCESS_KEY={}", secret.expose());
-        println!();
-        println!("Serve it with: claviger serve --config {}", arguments.config.display());
-        Ok(())
+        show(&format!(
+            "The deployment in {} is ready. Serve it with: claviger serve --config {}\n",
+            config.data.display(),
+            arguments.config.display()
+        ))
     })
+}
+
+/// Writes to standard output, and says so if nobody can have read it.
+fn show(text: &str) -> Result<(), StartError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| StartError::Other(format!("cannot write to standard output: {e}")))
 }

@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Start here:
@@ -124,9 +125,16 @@ fn start_logging(json: bool) {
     let _ = if json { log.json().try_init() } else { log.try_init() };
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
-    tokio::runtime::Builder::new_multi_thread()
+/// A device that hangs may not keep the process from ending: by then everything is closed.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// Runs a command's asynchronous part to its end.
+fn run_async(work: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| StartError::Other(format!("cannot start the runtime: {e}")))
+        .map_err(|e| StartError::Other(format!("cannot start the runtime: {e}")))?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }

@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),
     };
-    super::runtime()?.block_on(async {
+    super::run_async(async {
         let api = bind(config.listen.api).await?;
         let admin = match config.listen.admin {
             Some(address) => Some(bind(address).await?),
@@ -64,7 +64,7 @@ pub(super) async fn serve(
     sockets: Sockets,
     dev: Option<DevTools>,
 ) -> Result<(), StartError> {
-    let Opened { server, log } = opened;
+    let Opened { server, log, lock: _lock } = opened;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         until_signal().await;
@@ -79,9 +79,7 @@ pub(super) async fn serve(
     let tls = sockets.tls.as_ref();
     let listener = Listener::new(sockets.api, tls, front, Limits::default())?;
     admin.watch(listener.connections());
-    if let Some(tls) = sockets.tls {
-        tokio::spawn(reload_on_hangup(tls));
-    }
+    tokio::spawn(reload_on_hangup(sockets.tls));
     let separate = match sockets.admin {
         Some(socket) => {
             let handler = Arc::new(admin);
@@ -106,11 +104,13 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// SIGHUP reads the certificate and its key anew. If they are bad, the old ones stay.
-async fn reload_on_hangup(tls: Tls) {
+/// SIGHUP reads the certificate and its key anew, if there are any. If they are bad, the old ones
+/// stay.
+async fn reload_on_hangup(tls: Option<Tls>) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
+        let Some(tls) = &tls else { continue };
         match tls.reload() {
             Ok(()) => tracing::info!("read the certificate anew"),
             Err(error) => tracing::error!(%error, "the certificate stays as it was"),

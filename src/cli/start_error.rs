@@ -30,6 +30,9 @@ pub enum StartError {
     /// The configuration cannot be followed: its PIN file, or what it leaves out.
     #[error("{0}")]
     Setup(String),
+    /// No device to open.
+    #[error("{0}")]
+    NoDevice(String),
     #[error("{0}")]
     Other(String),
 }
@@ -39,7 +42,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Setup(_) | Self::Tls(_) | Self::Plain(_) => 3,
-            Self::Device(_) | Self::Root(RootError::Device(_)) => 4,
+            Self::Device(_) | Self::NoDevice(_) | Self::Root(RootError::Device(_)) => 4,
             Self::Root(_) | Self::Data { .. } | Self::Store(_) | Self::Audit(_) => 5,
             Self::Listen { .. } => 6,
             Self::Other(_) => 1,

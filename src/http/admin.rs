@@ -5,10 +5,14 @@ use crate::call::Server;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::sync::{Arc, OnceLock};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A device that takes longer is not ready; whoever probes asks again.
+const DEVICE_DEADLINE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug)]
 pub struct Admin {
@@ -48,9 +52,16 @@ impl Admin {
             tracing::warn!(%error, "not ready: the store does not answer");
             faults.push("store");
         }
-        if let Err(error) = self.server.root.fresh_key().await {
-            tracing::warn!(%error, "not ready: the device does not answer");
-            faults.push("device");
+        match tokio::time::timeout(DEVICE_DEADLINE, self.server.root.fresh_key()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not ready: the device does not answer");
+                faults.push("device");
+            }
+            Err(_) => {
+                tracing::warn!("not ready: the device takes too long");
+                faults.push("device");
+            }
         }
         if !self.server.outbox.log_works() {
             faults.push("audit log");

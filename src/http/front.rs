@@ -61,14 +61,9 @@ impl Handler for Front {
         {
             return response;
         }
-        if let Some(dev) = &self.0.dev
-            && let Some(response) = dev.answer(&request).await
-        {
-            return response;
-        }
         // A task of its own: a client that goes away must not leave a call half done.
         let inner = self.0.clone();
-        match tokio::spawn(async move { inner.api(request).await }).await {
+        match tokio::spawn(async move { inner.answer_all(request).await }).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a call did not end");
@@ -94,6 +89,15 @@ impl Front {
 }
 
 impl Inner {
+    async fn answer_all(&self, request: Incoming) -> Response<Bytes> {
+        if let Some(dev) = &self.dev
+            && let Some(response) = dev.answer(&request).await
+        {
+            return response;
+        }
+        self.api(request).await
+    }
+
     #[expect(clippy::disallowed_methods, reason = "elapsed time for a metric, not a moment")]
     async fn api(&self, request: Incoming) -> Response<Bytes> {
         let began = std::time::Instant::now();

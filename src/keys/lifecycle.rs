@@ -30,6 +30,11 @@ pub struct NewKey {
     pub material: LockedKey,
 }
 
+/// The ARN of the key with this id.
+pub fn arn(account: &AccountId, region: &Region, id: &str) -> Arn {
+    Arn::new("kms", region.as_str(), account.as_str(), &format!("key/{id}"))
+}
+
 /// Creates a key. Asked of the account, since the key does not exist yet.
 pub fn create(
     _allowed: &Authorized<Account>,
@@ -42,8 +47,7 @@ pub fn create(
 
 /// Also how the AWS managed key comes into being, on behalf of its service.
 pub(super) fn insert(tx: &mut Tx<'_>, new: NewKey, now: Timestamp) -> Result<Arc<Key>, KeyError> {
-    let arn =
-        Arn::new("kms", new.region.as_str(), new.account.as_str(), &format!("key/{}", new.id));
+    let arn = arn(&new.account, &new.region, &new.id);
     let material = Material::create(tx, &new.id, new.material, now)?;
     tx.put(
         &[new.account.as_str(), new.region.as_str(), &new.id],

@@ -18,7 +18,7 @@ pub use alias::{Alias, AliasName};
 pub use error::KeyError;
 pub use find::{Accept, Found, Missing, find};
 pub use key::{ALGORITHM, Key, KeyManager, KeyOfAccount, KeyState, ORIGIN, SPEC, USAGE};
-pub use lifecycle::{DEFAULT_WINDOW_DAYS, NewKey, create, destroy, due};
+pub use lifecycle::{DEFAULT_WINDOW_DAYS, NewKey, arn, create, destroy, due};
 pub use managed::{SECRETS_MANAGER_ALIAS, secrets_manager_key, secrets_manager_policy};
 pub use policy::{MAX_POLICY_BYTES, default_policy};
 pub use symmetric::{Bound, check_context, find_for};

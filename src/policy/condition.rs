@@ -165,7 +165,8 @@ impl Condition {
         Ok(conditions)
     }
 
-    pub fn holds(&self, request: &Conditions<'_>) -> bool {
+    /// Whether the condition holds in a statement that allows, or in one that denies.
+    pub fn holds(&self, request: &Conditions<'_>, allows: bool) -> bool {
         let values = request.values(&self.key);
         if let Wanted::Null(absent) = &self.wanted {
             return absent.contains(&values.is_empty());
@@ -179,6 +180,12 @@ impl Condition {
         }
         let mut matches = values.iter().map(|value| self.wanted.accepts(value, request));
         match self.quantifier {
+            // Names of an encryption context that differ in case only: neither value may speak for
+            // the other, to be allowed or not to be denied.
+            Quantifier::One if values.len() > 1 && self.key.starts_with(ENCRYPTION_CONTEXT) => {
+                let mut each = matches.map(|found| found != self.negated);
+                if allows { each.all(|holds| holds) } else { each.any(|holds| holds) }
+            }
             Quantifier::One => matches.any(|found| found) != self.negated,
             Quantifier::ForAllValues => matches.all(|found| found != self.negated),
             Quantifier::ForAnyValue => matches.any(|found| found != self.negated),

@@ -63,7 +63,7 @@ impl Statement {
             Some(principals) => principals.admit(&request.principal)?,
         };
         let meant = self.resources.covers(request.resource, facts, Case::Sensitive)
-            && self.conditions.iter().all(|condition| condition.holds(facts));
+            && self.conditions.iter().all(|condition| condition.holds(facts, self.allows));
         meant.then_some(how)
     }
 }

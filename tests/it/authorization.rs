@@ -383,3 +383,33 @@ async fn properties_of_the_key_and_the_request() {
         assert_eq!(may(&world, &who, name, body.clone()).await, expected, "{name} {condition}");
     }
 }
+
+/// Condition keys have no case, the names of an encryption context have: of two that differ in case
+/// only, neither covers for the other.
+#[tokio::test]
+async fn names_that_differ_in_case_must_both_fit() {
+    let world = World::new().await;
+    let ann = world.user("ann", allow(&["s3:*"])).await;
+    let theirs = |effect: &str, operator: &str| {
+        let condition = json!({operator: {"kms:EncryptionContext:Dept": "hr"}});
+        when(statement(effect, &user_arn("ann"), "kms:*"), condition)
+    };
+    let all = statement("Allow", &user_arn("ann"), "kms:*");
+    let (same, mixed, other) = (
+        json!({"Dept": "hr", "dept": "hr"}),
+        json!({"Dept": "it", "dept": "hr"}),
+        json!({"Dept": "it", "dept": "it"}),
+    );
+    for (statements, expected) in [
+        (vec![theirs("Allow", "StringEquals")], [true, false, false]),
+        (vec![theirs("Allow", "StringNotEquals")], [false, false, true]),
+        (vec![all.clone(), theirs("Deny", "StringEquals")], [false, false, true]),
+        (vec![all, theirs("Deny", "StringNotEquals")], [true, false, false]),
+    ] {
+        let key = world.key_with_policy(policy(&statements)).await;
+        for (context, expected) in [&same, &mixed, &other].into_iter().zip(expected) {
+            let got = may(&world, &ann, "Encrypt", encrypt(&key, context.clone())).await;
+            assert_eq!(got, expected, "{context} {statements:?}");
+        }
+    }
+}

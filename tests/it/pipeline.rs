@@ -109,14 +109,14 @@ fn body(key: &str) -> String {
 #[tokio::test]
 async fn what_the_log_has_already_is_not_logged_twice() {
     let world = World::new().await;
-    let keys = [world.key().await, world.key().await];
+    world.key().await;
+    world.key().await;
     let known: HashSet<String> = world.events().into_iter().map(|e| e.event_id).collect();
     let before = world.events().len();
     // A crash now: both events are logged and still in the outbox.
     assert_eq!(replay(&world.server, || Ok(known)).await.unwrap(), 0);
     assert_eq!(world.events().len(), before);
     assert_eq!(replay(&world.server, || panic!("nothing waits")).await.unwrap(), 0);
-    assert_ne!(keys[0], keys[1]);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use super::common::{Tag, fresh_material};
+use super::get_key_policy::DEFAULT;
 use super::metadata::KeyMetadata;
 use super::put_key_policy::check_policy;
 use super::{Error, Kms};
@@ -67,11 +68,14 @@ impl Operation for CreateKey {
         if !tags.0.is_empty() {
             call.authorize("kms:TagResource", call.whole_account(), conditions.clone())?;
         }
-        let allowed = call.authorize("kms:CreateKey", call.whole_account(), conditions)?;
+        let allowed = call.authorize("kms:CreateKey", call.whole_account(), conditions.clone())?;
         let id = call.random().uuid().to_string();
         let policy = match self.policy {
             Some(text) => {
-                check_policy(call, &text, bypass).await?;
+                conditions.add("kms:policyname", DEFAULT);
+                conditions.add_tags("aws:resourcetag/", &tags);
+                let arn = keys::arn(call.account(), call.region(), &id);
+                check_policy(call, &text, (!bypass).then_some((&arn, conditions))).await?;
                 text
             }
             None => keys::default_policy(call.account()),

@@ -1,11 +1,12 @@
 use super::common::{authorized_key, own};
 use super::get_key_policy::DEFAULT;
 use super::{Error, Kms};
-use crate::authorize::Conditions;
+use crate::authorize::{Conditions, Protected};
 use crate::call::{Call, Empty, Operation};
 use crate::identity;
 use crate::keys::{Accept, MAX_POLICY_BYTES};
 use crate::policy::{Kind, Policy};
+use crate::types::Arn;
 use serde::{Deserialize, Serialize};
 
 /// Replaces a key's policy.
@@ -33,23 +34,31 @@ impl Operation for PutKeyPolicy {
         conditions.add("kms:policyname", name);
         conditions.add("kms:bypasspolicylockoutsafetycheck", if bypass { "true" } else { "false" });
         let action = "kms:PutKeyPolicy";
+        let same = conditions.clone();
         let key = authorized_key(call, &self.key_id, Accept::Key, action, conditions).await?;
         own(call, &key)?;
         if name != DEFAULT {
             return Err(Error::Validation("The policy name must be default.".into()));
         }
-        check_policy(call, &self.policy, bypass).await?;
+        let next_time = (!bypass).then(|| {
+            let mut conditions = same;
+            conditions.add("kms:calleraccount", call.account().as_str());
+            key.describe(&mut conditions);
+            (&key.arn, conditions)
+        });
+        check_policy(call, &self.policy, next_time).await?;
         key.set_policy(&mut call.tx, self.policy)?;
         Ok(Empty)
     }
 }
 
 /// What AWS asks of a key policy before it takes it: readable, with principals that exist, and, if
-/// not bypassed, one that lets the caller change it again.
+/// not bypassed, one that lets the caller change it again: `next_time` is the key, and the
+/// conditions that such a call would have.
 pub(super) async fn check_policy(
     call: &mut Call<'_>,
     text: &str,
-    bypass_lockout_check: bool,
+    next_time: Option<(&Arn, Conditions)>,
 ) -> Result<(), Error> {
     if text.len() > MAX_POLICY_BYTES {
         let text = format!("The policy is longer than {MAX_POLICY_BYTES} bytes.");
@@ -60,7 +69,9 @@ pub(super) async fn check_policy(
         let text = "Policy contains a statement with one or more invalid principals.";
         return Err(Error::MalformedPolicy(text.into()));
     }
-    if !bypass_lockout_check && !call.would_allow("kms:PutKeyPolicy", &policy) {
+    if let Some((key, conditions)) = next_time
+        && !call.would_allow("kms:PutKeyPolicy", key, &policy, conditions)
+    {
         let text = "The new key policy will not allow you to update the key policy in the future.";
         return Err(Error::MalformedPolicy(text.into()));
     }

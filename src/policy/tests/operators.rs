@@ -50,7 +50,7 @@ fn holds(operator: &str, wanted: &str, values: &[&str]) -> bool {
     let conditions = Condition::parse_all(&Json::read(&json).unwrap(), true, false).unwrap();
     let mut request = Conditions::new();
     request.set_list("aws:Key", values.iter().copied());
-    conditions.iter().all(|condition| condition.holds(&request))
+    conditions.iter().all(|condition| condition.holds(&request, true))
 }
 
 #[test]

@@ -163,3 +163,24 @@ async fn denials_say_message_with_a_capital() {
     let answer = client.iam(&nobody, "Action=ListUsers&Version=2010-05-08").await;
     assert_eq!((answer.status, code_of(&answer).as_deref()), (403, Some("AccessDenied")));
 }
+
+#[tokio::test]
+async fn forms_carry_lists_numbers_and_escapes() {
+    let world = World::new().await;
+    let client = Client::new(&world).await;
+    let form = "Action=CreateUser&Version=2010-05-08&UserName=a%2Bb&Path=%2Fteam%2F\
+        &Tags.member.1.Key=Dept&Tags.member.1.Value=R%2BD+1&Tags.member.2.Key=e\
+        &Tags.member.2.Value=";
+    let made = client.iam(&world.root, form).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    assert!(made.text().contains("<Arn>arn:aws:iam::111122223333:user/team/a+b</Arn>"));
+    assert!(made.text().contains("<Value>R+D 1</Value>"), "{}", made.text());
+    assert!(made.text().contains("<CreateDate>2026-01-01T00:00:00Z</CreateDate>"));
+    let form = "Action=ListUsers&Version=2010-05-08&MaxItems=1&PathPrefix=%2Fteam";
+    let listed = client.iam(&world.root, form).await;
+    assert!(listed.text().contains("<IsTruncated>false</IsTruncated>"), "{}", listed.text());
+    assert!(listed.text().contains("<member>"));
+    let gone = client.iam(&world.root, "Action=DeleteUser&Version=2010-05-08&UserName=a%2Bb").await;
+    assert_eq!(gone.status, 200);
+    assert!(gone.text().starts_with("<DeleteUserResponse") && !gone.text().contains("Result"));
+}

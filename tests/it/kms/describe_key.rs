@@ -60,7 +60,6 @@ async fn a_foreign_key_looks_the_same_whether_it_exists_or_not() {
         format!("arn:aws:kms:{REGION}:{ACCOUNT}:alias/app"),
         format!("arn:aws:kms:{REGION}:{ACCOUNT}:alias/none"),
         format!("arn:aws:kms:{REGION}:999999999999:key/{}", id_of(&key)),
-        // The own account in front of a foreign key's id finds nothing.
     ] {
         let (action, what) = ("kms:DescribeKey", "this resource");
         let refused = world.kms_fails_as(&stranger, "DescribeKey", json!({"KeyId": name})).await;

@@ -1,7 +1,7 @@
 //! GetKeyPolicy and PutKeyPolicy. What key policies mean is in `authorization.rs`.
 use crate::support::{delegate, denied, failed, policy, user_arn};
-use crate::world::{ACCOUNT, World, allow};
-use serde_json::json;
+use crate::world::{ACCOUNT, OTHER_ACCOUNT, REGION, World, allow};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn the_default_policy_is_aws_own_text() {
@@ -83,6 +83,58 @@ async fn a_put_policy_is_checked_like_a_new_one() {
     let root = format!("arn:aws:iam::{ACCOUNT}:root");
     let why = "because no resource-based policy allows the kms:PutKeyPolicy action";
     assert_eq!(refused, denied(&root, "kms:PutKeyPolicy", &format!("resource: {key} {why}")));
+}
+
+/// The lock-out check asks about this key and this caller, as the next PutKeyPolicy would.
+#[tokio::test]
+async fn the_lock_out_check_knows_the_key_and_the_caller() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let on = |resource: &str, condition: Value| {
+        let root = format!("arn:aws:iam::{ACCOUNT}:root");
+        policy(&[json!({"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*",
+            "Resource": resource, "Condition": condition})])
+    };
+    let caller = |account: &str| json!({"StringEquals": {"kms:CallerAccount": account}});
+    let tagged = |value: &str| json!({"StringEquals": {"aws:ResourceTag/team": value}});
+    let tags = json!([{"TagKey": "team", "TagValue": "blue"}]);
+    for (policy, accepted) in [
+        (on(&key, json!({})), true),
+        (on(&world.key().await, json!({})), false),
+        (on("*", caller(ACCOUNT)), true),
+        (on("*", caller(OTHER_ACCOUNT)), false),
+        (on("*", tagged("blue")), true),
+        (on("*", tagged("red")), false),
+        (on("*", json!({"IpAddress": {"aws:SourceIp": "127.0.0.1"}})), true),
+        (on("*", json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})), false),
+    ] {
+        let own = policy.to_string().contains(&key);
+        let put = if own { key.clone() } else { world.key().await };
+        world.kms("TagResource", json!({"KeyId": put, "Tags": tags})).await;
+        let body = json!({"KeyId": put, "Policy": policy.to_string()});
+        let outcome = world.call("kms", "PutKeyPolicy", body).await;
+        let refusal = "MalformedPolicyDocumentException";
+        let expected = (!accepted).then(|| refusal.to_owned());
+        assert_eq!(outcome.err().map(|e| e.code), expected, "{policy}");
+        if !policy.to_string().contains(":key/") {
+            let body = json!({"Policy": policy.to_string(), "Tags": tags});
+            let outcome = world.call("kms", "CreateKey", body).await;
+            assert_eq!(outcome.err().map(|e| e.code), expected, "{policy}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whose_iam_policy_names_keys_can_give_them_policies() {
+    let world = World::new().await;
+    let keys = format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/*");
+    let create = json!({"Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*"});
+    let put = json!({"Effect": "Allow", "Action": "kms:PutKeyPolicy", "Resource": keys});
+    let ann = world.user("ann", policy(&[create, put])).await;
+    let text = policy(&[delegate()]).to_string();
+    let made = world.kms_as(&ann, "CreateKey", json!({"Policy": text})).await;
+    let body = json!({"KeyId": made["KeyMetadata"]["KeyId"], "Policy": text});
+    world.kms_as(&ann, "PutKeyPolicy", body).await;
 }
 
 #[tokio::test]

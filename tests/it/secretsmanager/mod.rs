@@ -115,9 +115,16 @@ impl World {
 
     /// Every version with its labels and its key, deprecated ones too.
     async fn versions(&self, id: &str) -> Vec<Value> {
-        let body = json!({"SecretId": id, "IncludeDeprecated": true});
-        let listed = self.sm("ListSecretVersionIds", body).await;
-        listed["Versions"].as_array().unwrap().clone()
+        let mut body = json!({"SecretId": id, "IncludeDeprecated": true});
+        let mut versions = Vec::new();
+        loop {
+            let page = self.sm("ListSecretVersionIds", body.clone()).await;
+            versions.extend(page["Versions"].as_array().unwrap().iter().cloned());
+            body["NextToken"] = page["NextToken"].clone();
+            if body["NextToken"].is_null() {
+                return versions;
+            }
+        }
     }
 
     /// `1:AWSPREVIOUS 2:AWSCURRENT,blue 3:`, versions by the numbers of their tokens.
