@@ -76,7 +76,7 @@ impl Event {
     /// response, as in CloudTrail: being too long is no way out of being recorded.
     pub fn to_json(&self) -> Result<Bytes, AuditError> {
         let encode = |event: &Self| {
-            let mut json = Vec::with_capacity(1024);
+            let mut json = Vec::with_capacity(2048);
             let encoded = serde_json::to_writer(&mut json, event);
             encoded.map(|()| Bytes::from(json)).map_err(|error| AuditError::Encode(error.into()))
         };

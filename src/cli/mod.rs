@@ -118,8 +118,9 @@ fn harden() {
 
 /// Logs to standard error: lines for people, or JSON for machines.
 fn start_logging(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CLAVIGER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,cryptoki=off"));
+    let wanted = std::env::var("CLAVIGER_LOG").unwrap_or_else(|_| "info".into());
+    // The binding complains of every mechanism that it has no name for; `doctor` lists them.
+    let filter = tracing_subscriber::EnvFilter::new(format!("{wanted},cryptoki=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process, as tests do, keeps the first logger.
     let _ = if json { log.json().try_init() } else { log.try_init() };

@@ -150,16 +150,14 @@ pub struct KeyIdBytes {
 
 impl fmt::Display for KeyIdBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = uuid::Uuid::from_bytes(self.bytes);
+        let mut text = uuid::Uuid::encode_buffer();
         if self.multi_region {
             f.write_str("mrk-")?;
+            f.write_str(id.simple().encode_lower(&mut text))
+        } else {
+            f.write_str(id.hyphenated().encode_lower(&mut text))
         }
-        for (at, byte) in self.bytes.iter().enumerate() {
-            if !self.multi_region && matches!(at, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
     }
 }
 
@@ -168,13 +166,21 @@ impl FromStr for KeyIdBytes {
 
     fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
         let (digits, multi_region) = match text.strip_prefix("mrk-") {
-            Some(digits) => (digits.to_owned(), true),
-            None => (text.replace('-', ""), false),
+            Some(digits) => (digits, true),
+            None => (text, false),
         };
-        let number = u128::from_str_radix(&digits, 16).map_err(|_| InvalidKeyId)?;
-        let id = Self { bytes: number.to_be_bytes(), multi_region };
-        // The parse above is lax about case, length and hyphens; the one spelling decides.
-        if id.to_string() == text { Ok(id) } else { Err(InvalidKeyId) }
+        let id = uuid::Uuid::try_parse(digits).map_err(|_| InvalidKeyId)?;
+        // The parse above takes several spellings; the one that is written decides.
+        let mut written = uuid::Uuid::encode_buffer();
+        let written = if multi_region {
+            id.simple().encode_lower(&mut written)
+        } else {
+            id.hyphenated().encode_lower(&mut written)
+        };
+        if written != digits {
+            return Err(InvalidKeyId);
+        }
+        Ok(Self { bytes: *id.as_bytes(), multi_region })
     }
 }
 
