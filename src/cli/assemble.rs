@@ -173,9 +173,8 @@ async fn assemble(
         outbox: Outbox::default(),
     });
     let since = recovery.last_n.saturating_sub(RECENT_RECORDS);
-    let known = |part| {
-        audit::recent_event_ids(&audit_at, if part == Part::Whole { 0 } else { since })
-    };
+    let known =
+        |part| audit::recent_event_ids(&audit_at, if part == Part::Whole { 0 } else { since });
     let missing = call::replay(&server, known)
         .await
         .map_err(|e| StartError::Other(format!("cannot bring the audit log up to date: {e}")))?;

@@ -1,8 +1,8 @@
 //! `claviger doctor`: what the device is, what it can do, what is wrong with it.
 use super::{ConfigArguments, StartError, assemble, device};
 use crate::config::Config;
-use crate::memory::LockedKey;
 use crate::http::Tls;
+use crate::memory::LockedKey;
 use crate::random::SystemRandom;
 use crate::root_of_trust::{Deployment, RootOfTrust};
 use claviger_hsm::Hsm;

@@ -5,8 +5,8 @@ use crate::call::Server;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

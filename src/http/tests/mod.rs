@@ -1,6 +1,7 @@
 //! The front door from outside: raw sockets against a listener with deadlines of milliseconds.
 //!
 //! Lower bounds are exact (nothing may be cut early); upper bounds are generous, for busy machines.
+#![expect(clippy::disallowed_methods, reason = "these tests are about elapsed time")]
 
 mod http2;
 mod slow;
