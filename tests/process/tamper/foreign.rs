@@ -25,7 +25,7 @@ fn a_directory_of_another_token_is_refused_and_left_alone() {
         assert!(refused.stderr.contains("Nothing was changed"), "{refused:#?}");
         deployment.write_config(&deployment.text(&deployment.data()));
         let doctor = deployment.run("doctor");
-        doctor.assert(5, &["is wrapped by root key", "which this token does not have"]);
+        doctor.assert(5, &["this is not the token that protects", has]);
         assert!(files(&deployment.data()) == before, "a refused start changed something");
     }
     // Nor the software root.
