@@ -1,6 +1,7 @@
 //! (e) and (f) Files that are gone, emptied, cut or exchanged, and the audit log.
 use super::{Outcome, Sound, edit};
-use crate::harness::{Numbers, files};
+use crate::harness::{Numbers, Port, files};
+use crate::setup::Deployment;
 use serde_json::json;
 
 #[test]
@@ -19,6 +20,7 @@ fn a_store_that_is_gone_is_not_taken_for_a_new_one() {
         sound.refuses(&copy, &[]);
     };
     gone("store", &["the store is gone"]);
+    gone("audit", &["the audit log is gone"]);
     gone("store/store.redb", &["it was emptied or replaced"]);
     gone("deployment.json", &["is no deployment yet"]);
     for (name, parts) in
@@ -38,6 +40,18 @@ fn a_store_that_is_gone_is_not_taken_for_a_new_one() {
     command.args(["init", "--insecure-software-root", "--config"]).arg(config);
     crate::harness::run(command).assert(5, &["no deployment.json", "backup"]);
     assert!(files(&copy.data()) == before, "the refused init changed something");
+}
+
+#[test]
+fn a_directory_serves_one_process() {
+    let deployment = Deployment::new(false);
+    let process = deployment.serve();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let port = Port::free();
+    let second = deployment.try_serve_on(&port, &deployment.data(), elsewhere.path()).unwrap_err();
+    second.assert(5, &["is in use by another process"]);
+    deployment.client(&process).kms("CreateKey", json!({})).unwrap();
+    assert_eq!(process.stop().status.code(), Some(0));
 }
 
 #[test]
