@@ -70,6 +70,13 @@ impl Protected for Account {
 pub struct Resource {
     pub arn: Arn,
     pub kind: &'static str,
+    pub tags: Tags,
+}
+
+impl Resource {
+    pub fn user(arn: Arn, tags: Tags) -> Self {
+        Self { arn, kind: "AWS::IAM::User", tags }
+    }
 }
 
 impl Protected for Resource {
@@ -88,6 +95,10 @@ impl Protected for Resource {
     fn kind(&self) -> &'static str {
         self.kind
     }
+    fn describe(&self, conditions: &mut Conditions) {
+        conditions.add_tags("aws:resourcetag/", &self.tags);
+        conditions.add_tags("iam:resourcetag/", &self.tags);
+    }
 }
 
 /// Condition keys and their values. Names are compared without regard to case.
@@ -100,6 +111,9 @@ impl Conditions {
     }
     pub fn add_all<'v>(&mut self, key: &'static str, values: impl Iterator<Item = &'v String>) {
         self.0.set_list(key, values.cloned());
+    }
+    fn is_absent(&self, key: &str) -> bool {
+        self.0.values(key).is_empty()
     }
     /// `prefix` followed by each tag's name: `aws:ResourceTag/…`.
     pub fn add_tags(&mut self, prefix: &str, tags: &Tags) {
@@ -133,11 +147,12 @@ pub struct Caller {
 
 /// A refusal. Its text is AWS's (IAM user guide, "Troubleshoot access denied error messages").
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("User: {principal} is not authorized to perform: {action} on {rest}")]
+#[error("User: {principal} is not authorized to perform: {action} on {what} {because}")]
 pub struct AccessDenied {
     principal: Arn,
     action: String,
-    rest: String,
+    what: String,
+    because: String,
 }
 
 impl AccessDenied {
@@ -146,11 +161,18 @@ impl AccessDenied {
         Self {
             principal: principal.arn.clone(),
             action: action.to_owned(),
-            rest: format!(
-                "{what} because the resource does not exist in this Region, no resource-based \
-                 policies allow access, or a resource-based policy explicitly denies access"
-            ),
+            what: what.to_owned(),
+            because: "because the resource does not exist in this Region, no resource-based \
+                      policies allow access, or a resource-based policy explicitly denies access"
+                .into(),
         }
+    }
+
+    /// The same refusal in the caller's own words for the resource: what it is really called is not
+    /// for everybody to learn.
+    #[must_use]
+    pub fn of(self, named: &str) -> Self {
+        Self { what: format!("resource: {named}"), ..self }
     }
 }
 
@@ -169,7 +191,8 @@ pub fn authorize<T: Protected>(
     Err(AccessDenied {
         principal: caller.principal.arn.clone(),
         action: action.to_owned(),
-        rest: format!("resource: {} {}", what.arn(), decision.because(action)),
+        what: format!("resource: {}", what.arn()),
+        because: decision.because(action),
     })
 }
 
@@ -228,6 +251,11 @@ fn decide(
         }
     };
     conditions.add("aws:resourceaccount", what.account());
+    // Always there, so that a Deny on "not through a service" holds for whoever calls directly.
+    conditions.add("aws:principalisawsservice", "false");
+    if conditions.is_absent("aws:viaawsservice") {
+        conditions.add("aws:viaawsservice", "false");
+    }
     let request = policy::Request {
         principal: policy::Principal {
             arn: principal.arn.as_str(),

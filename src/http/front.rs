@@ -14,12 +14,17 @@ use crate::wire::{Fault, Protocol, json, query};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 /// How far a client's clock may be off, in seconds (aws-general reference: five minutes; STS and
 /// IAM take fifteen).
 const SKEW_SECONDS: i64 = 300;
 const GLOBAL_SKEW_SECONDS: i64 = 900;
+/// Calls under way at once. Each holds at most a body and an answer: a few hundred MiB in all.
+const CALLS: usize = 1024;
+/// IAM and STS have no regions; AWS has them all here.
+const GLOBAL_REGION: &str = "us-east-1";
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";
 
@@ -30,6 +35,8 @@ pub struct Front(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     server: Arc<Server>,
+    /// Places for calls under way.
+    calls: Arc<Semaphore>,
     signing_keys: SigningKeyCache,
     /// Health and metrics on this listener too: only where it is loopback.
     admin: Option<Admin>,
@@ -61,9 +68,18 @@ impl Handler for Front {
         {
             return response;
         }
-        // A task of its own: a client that goes away must not leave a call half done.
+        let Ok(permit) = self.0.calls.clone().try_acquire_owned() else {
+            return self.refuse(Refusal::Busy);
+        };
+        // A task of its own: a client that goes away must not leave a call half done. It takes its
+        // place with it, so that clients who go away cannot pile calls up.
         let inner = self.0.clone();
-        match tokio::spawn(async move { inner.answer_all(request).await }).await {
+        let answer = async move {
+            let response = inner.answer_all(request).await;
+            drop(permit);
+            response
+        };
+        match tokio::spawn(answer).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a call did not end");
@@ -84,7 +100,8 @@ impl Handler for Front {
 
 impl Front {
     pub fn new(server: Arc<Server>, admin: Option<Admin>, dev: Option<DevTools>) -> Self {
-        Self(Arc::new(Inner { server, signing_keys: SigningKeyCache::new(), admin, dev }))
+        let calls = Arc::new(Semaphore::new(CALLS));
+        Self(Arc::new(Inner { server, calls, signing_keys: SigningKeyCache::new(), admin, dev }))
     }
 }
 
@@ -200,7 +217,13 @@ impl Inner {
             Err(error) => return Err((claimed_by(head), fault_of(&error, protocol))),
         };
         let claimed = || UserIdentity::unknown(Some(claim.access_key_id().to_owned()));
-        if let Ok(region) = claim.scope().region.parse::<Region>() {
+        // The global services take any region in the scope; policies and events must not let the
+        // caller choose one by it.
+        let region = match target.service.speech {
+            Speech::Json { .. } => claim.scope().region,
+            Speech::Query { .. } => GLOBAL_REGION,
+        };
+        if let Ok(region) = region.parse::<Region>() {
             arrival.region = region;
         }
         let known = match self.lookup(&claim).await {
@@ -233,7 +256,7 @@ impl Inner {
             now: self.server.clock.wall().secs(),
             skew: if global { GLOBAL_SKEW_SECONDS } else { SKEW_SECONDS },
             regions: &|region| {
-                global || region.parse().is_ok_and(|region| regions.contains(&region))
+                region.parse().is_ok_and(|region| global || regions.contains(&region))
             },
             service: target.service.signing_name,
         };

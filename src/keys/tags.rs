@@ -10,7 +10,7 @@ const MAX_TAGS: usize = 50;
 pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, KeyError> {
     let mut tags = Tags::default();
     for (key, value) in pairs {
-        if key.starts_with("aws:") {
+        if key.to_ascii_lowercase().starts_with("aws:") {
             return Err(KeyError::Tag("Tags beginning with aws: are reserved"));
         }
         if tags.0.insert(key, value).is_some() {

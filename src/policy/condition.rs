@@ -16,7 +16,21 @@ use std::borrow::Cow;
 /// The longest name of a condition key. An encryption context key may be longer in KMS; no tag or
 /// claim is, and nobody has been seen to write such a condition.
 const MAX_KEY_CHARS: usize = 1024;
+/// A condition key for each pair of an encryption context.
 const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
+/// Condition keys whose last part callers choose, and so may choose twice with another case.
+const NAMED_BY_CALLERS: [&str; 6] = [
+    ENCRYPTION_CONTEXT,
+    "aws:requesttag/",
+    "aws:resourcetag/",
+    "aws:principaltag/",
+    "iam:resourcetag/",
+    "secretsmanager:resourcetag/",
+];
+
+fn is_named_by_callers(key: &str) -> bool {
+    NAMED_BY_CALLERS.iter().any(|prefix| key.starts_with(prefix))
+}
 
 /// What kind of values an operator compares, and how.
 #[derive(Debug, Clone, Copy)]
@@ -180,9 +194,9 @@ impl Condition {
         }
         let mut matches = values.iter().map(|value| self.wanted.accepts(value, request));
         match self.quantifier {
-            // Names of an encryption context that differ in case only: neither value may speak for
-            // the other, to be allowed or not to be denied.
-            Quantifier::One if values.len() > 1 && self.key.starts_with(ENCRYPTION_CONTEXT) => {
+            // Names of an encryption context, or of tags, that differ in case only: neither value may
+            // speak for the other, to be allowed or not to be denied.
+            Quantifier::One if values.len() > 1 && is_named_by_callers(&self.key) => {
                 let mut each = matches.map(|found| found != self.negated);
                 if allows { each.all(|holds| holds) } else { each.any(|holds| holds) }
             }

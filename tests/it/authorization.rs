@@ -413,3 +413,79 @@ async fn names_that_differ_in_case_must_both_fit() {
         }
     }
 }
+
+/// Tags whose names differ in case only are one condition key with two values: neither may speak for
+/// the other.
+#[tokio::test]
+async fn a_second_spelling_of_a_tag_gets_past_no_condition() {
+    let world = World::new().await;
+    let only_dev = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": ["kms:CreateKey", "kms:TagResource", "kms:PutKeyPolicy"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestTag/Env": "dev"}}
+        }]
+    });
+    let who = world.user("ann", only_dev).await;
+    let tags = |pairs: &[(&str, &str)]| -> Value {
+        let tags = pairs.iter().map(|(k, v)| json!({"TagKey": k, "TagValue": v}));
+        json!({"Tags": tags.collect::<Vec<_>>(), "BypassPolicyLockoutSafetyCheck": true})
+    };
+    world.call_as(&who, "kms", "CreateKey", tags(&[("Env", "dev")])).await.unwrap();
+    for pairs in [[("Env", "prod"), ("env", "dev")], [("Env", "dev"), ("env", "prod")]] {
+        let refused = world.call_as(&who, "kms", "CreateKey", tags(&pairs)).await.unwrap_err();
+        assert_eq!(refused.code, "AccessDeniedException", "{pairs:?}");
+    }
+}
+
+/// A Deny for whoever does not come through a service holds for a direct call.
+#[tokio::test]
+async fn a_direct_call_is_known_as_one() {
+    let world = World::new().await;
+    let key = world.key().await;
+    for condition in ["aws:ViaAWSService", "aws:PrincipalIsAWSService"] {
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {
+                    "Effect": "Deny", "Action": "kms:*", "Resource": "*",
+                    "Condition": {"Bool": {condition: "false"}}
+                }
+            ]
+        });
+        let name = condition.rsplit(':').next().unwrap();
+        let who = world.user(name, policy).await;
+        let refused = world.call_as(&who, "kms", "DescribeKey", json!({"KeyId": key})).await;
+        assert_eq!(refused.unwrap_err().code, "AccessDeniedException", "{condition}");
+    }
+}
+
+/// Who guards tagged users guards them from taking over.
+#[tokio::test]
+async fn the_tags_of_users_count() {
+    let world = World::new().await;
+    let tagged = json!({"UserName": "boss", "Tags": [{"Key": "tier", "Value": "admin"}]});
+    world.call("iam", "CreateUser", tagged.clone()).await.unwrap();
+    world.call("iam", "CreateUser", json!({"UserName": "bob"})).await.unwrap();
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "iam:*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "iam:TagUser", "Resource": "*"},
+            {
+                "Effect": "Deny", "Action": "iam:CreateAccessKey", "Resource": "*",
+                "Condition": {"StringEquals": {"aws:ResourceTag/tier": "admin"}}
+            }
+        ]
+    });
+    let helper = world.user("helper", policy).await;
+    let key_for = |name: &str| json!({"UserName": name});
+    world.call_as(&helper, "iam", "CreateAccessKey", key_for("bob")).await.unwrap();
+    let refused = world.call_as(&helper, "iam", "CreateAccessKey", key_for("boss")).await;
+    assert_eq!(refused.unwrap_err().code, "AccessDenied");
+    let refused = world.call_as(&helper, "iam", "CreateUser", tagged).await;
+    assert_eq!(refused.unwrap_err().code, "AccessDenied");
+}

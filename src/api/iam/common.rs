@@ -78,6 +78,10 @@ impl Tag {
                     "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
                 return Err(Error::InvalidInput(text.into()));
             }
+            if tag.key.to_ascii_lowercase().starts_with("aws:") {
+                let text = "Tag keys beginning with aws: are reserved.";
+                return Err(Error::InvalidInput(text.into()));
+            }
             parsed.0.insert(tag.key, tag.value);
         }
         if parsed.0.len() > MAX_TAGS {
@@ -102,19 +106,21 @@ pub(super) async fn authorized_user(
     let account = call.account().clone();
     // Permission first, on the ARN the name would have: whoever may not ask does not learn who exists.
     let found = User::find(&mut call.tx, &account, &name).await;
-    let arn = match &found {
-        Ok(user) => user.arn.clone(),
-        Err(_) => Arn::new("iam", "", account.as_str(), &format!("user/{name}")),
+    let named = Arn::new("iam", "", account.as_str(), &format!("user/{name}"));
+    let resource = match &found {
+        Ok(user) => Resource::user(user.arn.clone(), user.tags.clone()),
+        Err(_) => Resource::user(named.clone(), Tags::default()),
     };
-    let resource = Resource { arn, kind: "AWS::IAM::User" };
-    let allowed = call.authorize(action, resource, Conditions::default())?;
+    let allowed = call
+        .authorize(action, resource, Conditions::default())
+        .map_err(|denied| denied.of(named.as_str()))?;
     Ok((found?, allowed))
 }
 
 /// Permission to list users, which names all of them.
 pub(super) fn authorize_all_users(call: &mut Call<'_>, action: &'static str) -> Result<(), Error> {
     let arn = Arn::new("iam", "", call.account().as_str(), "user/");
-    let resource = Resource { arn, kind: "AWS::IAM::User" };
+    let resource = Resource::user(arn, Tags::default());
     call.authorize(action, resource, Conditions::default())?;
     Ok(())
 }

@@ -3,6 +3,7 @@ use super::{Error, Iam};
 use crate::authorize::{Conditions, Resource};
 use crate::call::{Call, Operation};
 use crate::identity::{NewUser, User};
+use crate::types::Tags;
 use serde::{Deserialize, Serialize};
 
 /// Creates a user, who may do nothing until a policy says otherwise.
@@ -39,8 +40,11 @@ impl Operation for CreateUser {
             path: self.path.unwrap_or_else(|| "/".into()),
             tags,
         };
-        let resource = Resource { arn: new.arn(), kind: "AWS::IAM::User" };
-        let allowed = call.authorize("iam:CreateUser", resource, conditions)?;
+        let resource = || Resource::user(new.arn(), Tags::default());
+        if !new.tags.0.is_empty() {
+            call.authorize("iam:TagUser", resource(), conditions.clone())?;
+        }
+        let allowed = call.authorize("iam:CreateUser", resource(), conditions)?;
         if self.permissions_boundary.is_some() {
             let text = "Permissions boundaries are not supported.";
             return Err(Error::InvalidInput(text.into()));

@@ -4,6 +4,7 @@ use super::Error;
 use crate::authorize::{AccessDenied, Authorized, Conditions, Resource};
 use crate::call::Call;
 use crate::secrets::{self, FoundSecret, Missing, check_version_id};
+use crate::types::Tags;
 
 /// The secret that `named` means, if the caller may do `action` with it.
 pub(super) async fn authorized_secret(
@@ -19,14 +20,17 @@ pub(super) async fn authorized_secret(
         AccessDenied::unknown_resource(principal, action, &format!("resource: {named}")).into()
     };
     match secrets::find(&mut call.tx, &account, &region, named).await {
-        Ok(found) if found.account == account => Ok(call.authorize(action, found, conditions)?),
+        // Refused in the caller's own words: whether there is such a secret is not for everybody.
+        Ok(found) if found.account == account => {
+            Ok(call.authorize(action, found, conditions).map_err(|denied| denied.of(named))?)
+        }
         Ok(found) => call.authorize(action, found, conditions).map_err(|_| stranger()),
         Err(Missing::Foreign) => Err(stranger()),
         Err(Missing::Own(arn)) => {
             // Permission first: only who could use the secret is told that there is none.
             conditions.add("secretsmanager:secretid", arn.as_str());
-            let resource = Resource { arn, kind: secrets::KIND };
-            call.authorize(action, resource, conditions)?;
+            let resource = Resource { arn, kind: secrets::KIND, tags: Tags::default() };
+            call.authorize(action, resource, conditions).map_err(|denied| denied.of(named))?;
             Err(Error::NotFound)
         }
         Err(Missing::Failed(error)) => Err(error),
