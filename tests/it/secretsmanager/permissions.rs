@@ -44,7 +44,7 @@ async fn secretsmanager_alone_is_enough_under_the_default_key() {
 #[tokio::test]
 async fn each_operation_is_its_own_action() {
     let world = World::new().await;
-    let arn = world.secret("a", "one").await;
+    world.secret("a", "one").await;
     let all: Vec<String> =
         operations("").iter().map(|(name, _)| format!("secretsmanager:{name}")).collect();
     for (name, body) in operations("a") {
