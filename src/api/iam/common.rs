@@ -100,6 +100,7 @@ pub(super) async fn authorized_user(
     action: &'static str,
 ) -> Result<(Arc<User>, Authorized<Resource>), Error> {
     let own = call.principal().user_name.clone();
+    let asked_by_name = name.is_some();
     let name = name.map(str::to_owned).or(own).ok_or_else(|| {
         Error::InvalidInput("Must specify userName when calling with non-User credentials".into())
     })?;
@@ -113,7 +114,8 @@ pub(super) async fn authorized_user(
     };
     let allowed = call
         .authorize(action, resource, Conditions::default())
-        .map_err(|denied| denied.of(named.as_str()))?;
+        // Somebody else's path is not for everybody; the caller knows its own.
+        .map_err(|denied| if asked_by_name { denied.of(named.as_str()) } else { denied })?;
     Ok((found?, allowed))
 }
 
