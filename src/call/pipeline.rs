@@ -6,7 +6,8 @@ use crate::audit::{self, Event, EventType, UserIdentity};
 use crate::authorize::Caller;
 use crate::store::StoreError;
 use crate::types::{AccountId, Arn, Region, Timestamp};
-use crate::wire::{Fault, Rejection, json};
+use crate::wire::model::Shape;
+use crate::wire::{Fault, OperationModel, Rejection, json};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -180,17 +181,20 @@ fn finish<O: Operation>(
 ) -> Event {
     let called = Called { source: O::Service::SOURCE, name: O::NAME, read_only: O::READ_ONLY };
     let mut event = event::of_call(caller, arrival, called, trail, now);
-    event.request_parameters = recorded(body, O::RECORDED);
+    event.request_parameters = recorded(body, O::RECORDED, None);
     match outcome {
-        Ok(answer) => event.response_elements = recorded(answer, O::ANSWER_RECORDED),
+        Ok(answer) => {
+            let output = O::Service::model().operation(O::NAME).map(OperationModel::output);
+            event.response_elements = recorded(answer, O::ANSWER_RECORDED, output);
+        }
         Err(fault) => event::mark_failed(&mut event, Some(fault)),
     }
     event
 }
 
 /// Picks the members that may be logged. Only they are parsed: a secret beside them is passed over
-/// unread.
-fn recorded(body: &[u8], allowed: &[&str]) -> Option<Value> {
+/// unread. With a shape, moments are spelled as CloudTrail spells them.
+fn recorded(body: &[u8], allowed: &[&str], shape: Option<&Shape>) -> Option<Value> {
     if allowed.is_empty() || body.is_empty() {
         return None;
     }
@@ -202,7 +206,26 @@ fn recorded(body: &[u8], allowed: &[&str]) -> Option<Value> {
         .filter(|(name, _)| allowed_names.iter().any(|allowed| allowed == name))
         .filter_map(|(name, raw)| Some((name.into_owned(), serde_json::from_str(raw.get()).ok()?)))
         .collect();
-    Some(audit::parameters(&Value::Object(picked), allowed)).filter(|v| !v.is_null())
+    let mut picked = Value::Object(picked);
+    if let Some(shape) = shape {
+        spell_dates(&mut picked, shape);
+    }
+    Some(audit::parameters(&picked, allowed)).filter(|v| !v.is_null())
+}
+
+/// `1660171107` becomes `Aug 10, 2022, 10:38:27 PM`, wherever the model has a moment.
+fn spell_dates(value: &mut Value, shape: &Shape) {
+    if shape.is_timestamp() {
+        if let Some(moment) = value.as_f64().and_then(Timestamp::from_epoch) {
+            *value = audit::date_text(moment).into();
+        }
+        return;
+    }
+    for member in shape.members() {
+        if let Some(value) = value.get_mut(member.name()) {
+            spell_dates(value, member.shape());
+        }
+    }
 }
 
 /// Records a request that did not get as far as an operation, and answers its fault.

@@ -9,8 +9,8 @@ mod init;
 mod serve;
 mod start_error;
 
-pub use assemble::{Opened, Seed, create, open, seed_accounts};
-pub use start_error::StartError;
+use assemble::Seed;
+use start_error::StartError;
 
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;

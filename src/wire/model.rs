@@ -182,6 +182,12 @@ impl OperationModel {
 }
 
 impl Shape {
+    /// Is it a moment, which protocols and records spell each in their own way?
+    #[must_use]
+    pub fn is_timestamp(&self) -> bool {
+        matches!(self.kind, Kind::Timestamp)
+    }
+
     pub(in crate::wire) fn kind(&self) -> &Kind {
         &self.kind
     }

@@ -17,6 +17,13 @@ async fn the_window_has_7_to_30_days() {
         assert_eq!(answer["KeyState"], "PendingDeletion");
         assert_eq!(answer["PendingWindowInDays"], days);
         assert_eq!(answer["DeletionDate"].as_f64(), Some((NOW_SECS + days * DAY) as f64));
+        // The event spells the date as CloudTrail does: 2026-01-01 and the window.
+        let spelled = match days {
+            7 => "Jan 8, 2026, 12:00:00 AM",
+            13 => "Jan 14, 2026, 12:00:00 AM",
+            _ => "Jan 31, 2026, 12:00:00 AM",
+        };
+        assert_eq!(world.last_event().response_elements.unwrap()["deletionDate"], spelled);
         let metadata = &world.kms("DescribeKey", json!({"KeyId": key})).await["KeyMetadata"];
         assert_eq!(metadata["DeletionDate"], answer["DeletionDate"]);
         assert_eq!(metadata["KeyState"], "PendingDeletion");
