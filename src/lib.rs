@@ -8,7 +8,7 @@
 pub mod api; // what AWS offers: one folder a service, one file an operation
 pub mod audit; // CloudTrail-shaped events and the log that cannot be edited unseen
 pub mod authorize; // `Authorized<T>`: the only door
-pub mod background; // what happens by itself: deletion when a window ends
+pub mod background; // what happens by itself: rotation, deletion when a window ends
 pub mod call; // what an operation is, and the pipeline every call takes
 pub mod cli; // the commands
 pub mod clock; // where time enters
@@ -16,9 +16,12 @@ pub mod config; // the configuration file
 pub mod http; // listener, TLS, limits, signatures, the way to an operation
 pub mod identity; // accounts, users, access keys
 pub mod keys; // KMS keys: material, aliases, ciphertexts, states
+pub mod last_use;
 pub mod memory; // locked memory and process hardening
 pub mod monitor; // metrics
 pub mod policy; // IAM's policy language, as a pure evaluator
+pub mod primitives; // what a key does by its spec: sign, decrypt, agree, MAC
+pub mod quotas; // how often an account may call and how much it may have
 pub mod random; // where randomness enters
 pub mod root_of_trust; // the device, and the domain keys it wraps
 pub mod seal; // the one authenticated encryption, its keys and labels

@@ -9,9 +9,11 @@
 pub mod arena;
 mod locked_key;
 pub mod process;
+mod secret_bytes;
 
 pub use arena::{Arena, ArenaFull, ArenaKey, Protection};
 pub use locked_key::LockedKey;
+pub use secret_bytes::SecretBytes;
 /// Zeroes every block when it is freed, and the old one when a block grows (it never grows in place,
 /// so that nothing is left behind unseen). Set in `main.rs`.
 pub use zeroizing_alloc::ZeroAlloc as ZeroingAllocator;
