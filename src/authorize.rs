@@ -2,8 +2,9 @@
 //!
 //! Only this module makes an [`Authorized`], and it does so only after the policy engine allowed the
 //! call; what changes or uses something guarded is a method of `Authorized<…>`.
-use crate::policy::{self, Decision, Policies, Policy, PolicyRef, PrincipalKind, ResourceRule};
+use crate::policy::{self, Decision, Effect, Policies, Policy, PolicyRef, PrincipalKind, ResourceRule};
 use crate::types::{AccountId, Arn, Principal, Tags};
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -41,6 +42,10 @@ pub trait Protected {
     fn kind(&self) -> &'static str;
     /// Adds the condition keys that come from the resource.
     fn describe(&self, _conditions: &mut Conditions) {}
+    /// A grant that covers what is asked, if one was looked for and found.
+    fn grant(&self) -> Option<policy::Grant<'_>> {
+        None
+    }
 }
 
 /// The account as a whole: what operations that name no resource act on.
@@ -133,6 +138,16 @@ impl Conditions {
         }
         self.add_all("kms:encryptioncontextkeys", context.keys());
     }
+    /// The pairs of the encryption context: each key in lower case, with its values. Keys that
+    /// differ in case only are one key with several.
+    pub fn encryption_context(&self) -> impl Iterator<Item = (&str, &[Cow<'static, str>])> {
+        let key = |name| str::strip_prefix(name, "kms:encryptioncontext:").map(|key| (key, name));
+        self.0.keys().filter_map(key).map(|(key, name)| (key, self.0.values(name)))
+    }
+    /// The value of a condition key in lower case that has exactly one.
+    pub fn single(&self, key: &str) -> Option<&str> {
+        self.0.single(key)
+    }
 }
 
 /// Who calls, and the policies that came with the verified identity.
@@ -153,9 +168,15 @@ pub struct AccessDenied {
     action: String,
     what: String,
     because: String,
+    explicit: bool,
 }
 
 impl AccessDenied {
+    /// Whether a policy says no, which nothing overrides, or merely none says yes.
+    pub fn is_explicit(&self) -> bool {
+        self.explicit
+    }
+
     /// For what may not exist: a stranger learns nothing from it.
     pub fn unknown_resource(principal: &Principal, action: &str, what: &str) -> Self {
         Self {
@@ -165,6 +186,7 @@ impl AccessDenied {
             because: "because the resource does not exist in this Region, no resource-based \
                       policies allow access, or a resource-based policy explicitly denies access"
                 .into(),
+            explicit: false,
         }
     }
 
@@ -193,6 +215,7 @@ pub fn authorize<T: Protected>(
         action: action.to_owned(),
         what: format!("resource: {}", what.arn()),
         because: decision.because(action),
+        explicit: decision.effect == Effect::ExplicitDeny,
     })
 }
 
@@ -272,6 +295,7 @@ fn decide(
     let policies = Policies {
         identity: &identity,
         resource: resource_policy.map(|policy| PolicyRef { name: "resource policy", policy }),
+        grant: what.grant(),
         ..Policies::default()
     };
     let rule = match what.rule() {

@@ -1,5 +1,6 @@
 //! The configuration file of `claviger init` and `claviger serve`: TOML, every field documented here,
 //! unknown fields refused.
+use crate::quotas::Settings;
 use crate::types::{AccountId, Region};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -20,6 +21,9 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     #[serde(default)]
     pub pkcs11: Option<Pkcs11>,
+    /// How often accounts may call, and how much they may have.
+    #[serde(default)]
+    pub quotas: Settings,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -74,6 +78,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
+        self.quotas.check().map_err(|e| e.to_string())?;
         if self.regions.is_empty() {
             return Err("regions: name at least one".into());
         }
@@ -132,6 +137,7 @@ pin_file = "/etc/claviger/pin"
         let config = read(GOOD).unwrap();
         assert_eq!(config.regions.len(), 1);
         assert!(config.tls.is_none());
+        assert_eq!(config.quotas, Settings::default());
     }
 
     #[test]
@@ -145,6 +151,8 @@ pin_file = "/etc/claviger/pin"
             ("111122223333", "1111", "twelve digits"),
             ("/usr/lib/softhsm/", "", "absolute path"),
             ("/etc/claviger/pin", "/var/lib/claviger/pin", "lies in the data directory"),
+            ("[listen]", "[quotas.rates]\nkms.No = 1\n[listen]", "kms.No is no request quota"),
+            ("[listen]", "[quotas.resources]\nkeys = 99999999\n[listen]", "can be at most"),
         ] {
             let error = read(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(reason), "{to}: {error}");

@@ -7,6 +7,7 @@ use claviger::api;
 use claviger::call::ServiceTable;
 use claviger::config::Config;
 use claviger::monitor::Metrics;
+use claviger::quotas::{FIGURES, Requests, Settings};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,22 @@ const NOTES: &[(&str, &str, &str)] = &[
         "`GrantTokens` are refused, as there are no grants",
     ),
     ("kms", "Decrypt GenerateDataKey GenerateRandom", "`Recipient` is refused"),
-    ("kms", "GenerateRandom", "from the server's generator; `CustomKeyStoreId` names nothing"),
+    (
+        "kms",
+        "ConnectCustomKeyStore",
+        "no store gets connected: of a cluster `CloudHsmClusterNotActiveException`, of a proxy the \
+         state `FAILED` with `XKS_PROXY_NOT_REACHABLE`",
+    ),
+    (
+        "kms",
+        "CreateCustomKeyStore UpdateCustomKeyStore",
+        "records only: neither cluster nor proxy is asked, and a store keeps its cluster",
+    ),
+    (
+        "kms",
+        "GenerateRandom",
+        "from the server's generator; with `CustomKeyStoreId` never, as no store gets connected",
+    ),
     (
         "secretsmanager",
         "CreateSecret",
@@ -267,13 +283,40 @@ fn no_document_speaks_of_one_machine() {
 fn the_example_configuration_is_good() {
     let text = read(&root().join("docs/operations.md"));
     let blocks: Vec<&str> = text.split("```toml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 1, "one example, complete");
+    assert_eq!(blocks.len(), 2, "one example, complete, and one of quotas");
     let example = blocks[0].split("```").next().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("claviger.toml");
     std::fs::write(&path, example).unwrap();
     let config = Config::read(&path).unwrap();
     assert!(config.tls.is_some() && config.pkcs11.is_some() && config.listen.admin.is_some());
+    assert_eq!(config.quotas, Settings::default());
+    // The longer [quotas] section stands in place of the short one.
+    let quotas = blocks[1].split("```").next().unwrap();
+    let (before, _) = example.split_once("[quotas]").unwrap();
+    std::fs::write(&path, format!("{before}{quotas}")).unwrap();
+    let config = Config::read(&path).unwrap();
+    assert_eq!((config.quotas.requests, config.quotas.accounts.len()), (Requests::Aws, 1));
+}
+
+#[test]
+fn the_request_quotas_are_those_of_the_table() {
+    let text = read(&root().join("docs/operations.md"));
+    let mut documented = BTreeSet::new();
+    for row in section(&text, "## Quotas").lines() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, names, figure, ..] = cells[..] else { continue };
+        for name in code_spans(names).into_iter().filter(|name| name.contains('.')) {
+            let figure: String =
+                figure.chars().take_while(|c| *c != ';').filter(char::is_ascii_digit).collect();
+            assert!(documented.insert((name.to_owned(), figure)), "{name} twice");
+        }
+    }
+    let all = FIGURES.iter().map(|figure| {
+        let per_second = figure.per_second.map(|rate| rate.to_string()).unwrap_or_default();
+        (figure.quota.to_string(), per_second)
+    });
+    assert_eq!(documented, all.collect());
 }
 
 #[test]

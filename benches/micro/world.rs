@@ -6,7 +6,9 @@ use claviger::authorize::Caller;
 use claviger::call::{Arrival, Entry, Outbox, Server};
 use claviger::clock::SystemClock;
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
+use claviger::last_use::LastUses;
 use claviger::monitor::Metrics;
+use claviger::quotas::Quotas;
 use claviger::random::{Random, SystemRandom};
 use claviger::root_of_trust::RootOfTrust;
 use claviger::store::{Backend, Embedded, Memory, Store};
@@ -73,7 +75,10 @@ impl World {
             random: random.clone(),
             regions: [REGION.parse()?].into(),
             metrics: Metrics::default(),
+            quotas: Quotas::default(),
             outbox: Outbox::default(),
+            heavy: Server::heavy_turns(),
+            last_uses: LastUses::default(),
         };
         let caller = user(&server).await?;
         let arrival = Arrival {

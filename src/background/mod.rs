@@ -1,5 +1,8 @@
-//! What happens by itself: keys and secrets whose waiting period is over are destroyed, and the
-//! outbox forgets what the audit log has.
+//! What happens by itself: keys are rotated, imported material expires, keys and secrets whose waiting period is over are
+//! destroyed, and the outbox forgets what the audit log has.
+mod imports;
+mod rotation;
+
 use crate::call::{Server, service_event};
 use crate::keys;
 use crate::secrets;
@@ -25,6 +28,12 @@ pub async fn run(server: Arc<Server>) {
 
 /// One look. What fails is logged and tried again at the next.
 pub async fn sweep(server: &Server) {
+    if let Err(error) = rotation::rotate_keys(server).await {
+        tracing::error!(%error, "cannot rotate keys that are due");
+    }
+    if let Err(error) = imports::expire(server).await {
+        tracing::error!(%error, "cannot end imports that are due");
+    }
     if let Err(error) = destroy_keys(server).await {
         tracing::error!(%error, "cannot destroy keys that are due");
     }
@@ -33,6 +42,10 @@ pub async fn sweep(server: &Server) {
     }
     if let Err(error) = server.outbox.retry(server).await {
         tracing::error!(%error, "the audit log still refuses events");
+    }
+    match server.last_uses.write(&server.store).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot write when keys were last used"),
     }
     match server.outbox.sweep(server).await {
         Ok(()) | Err(StoreError::Conflict) => {}
@@ -71,6 +84,9 @@ async fn destroy_keys(server: &Server) -> Result<(), Failure> {
 async fn destroy_key(server: &Server, region: &Region, id: &str) -> Result<Step, Failure> {
     let mut tx = server.store.begin();
     let now = server.clock.now();
+    while keys::grant::thin_out(&mut tx, region, id, now).await? {
+        std::mem::replace(&mut tx, server.store.begin()).commit().await?;
+    }
     let Some(key) = keys::destroy(&mut tx, region, id, now).await? else {
         return Ok(Step::NotDue);
     };

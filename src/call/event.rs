@@ -24,10 +24,10 @@ pub struct Arrival {
 impl Arrival {
     /// The condition keys that come from the connection (IAM user guide, "AWS global condition
     /// context keys").
-    pub(super) fn describe(&self, conditions: &mut Conditions, now: Timestamp) {
+    pub(super) fn describe(&self, conditions: &mut Conditions, region: &Region, now: Timestamp) {
         conditions.add("aws:sourceip", self.source_ip.to_string());
         conditions.add("aws:securetransport", if self.tls.is_some() { "true" } else { "false" });
-        conditions.add("aws:requestedregion", self.region.as_str());
+        conditions.add("aws:requestedregion", region.as_str());
         conditions.add("aws:currenttime", now.whole_secs().to_string());
         conditions.add("aws:epochtime", now.secs().to_string());
         conditions.add("aws:useragent", self.user_agent.as_str());
@@ -64,6 +64,8 @@ impl Via {
 pub(crate) struct Trail {
     resources: Vec<Resource>,
     additional: Map<String, Value>,
+    /// What the event says of the answer, beside members of it.
+    answered: Map<String, Value>,
     /// Events of the calls made on the caller's behalf.
     pub(super) inner: Vec<Event>,
 }
@@ -80,6 +82,17 @@ impl Trail {
     }
     pub(super) fn add(&mut self, name: &str, value: Value) {
         self.additional.insert(name.to_owned(), value);
+    }
+    pub(super) fn answer(&mut self, name: &str, value: Value) {
+        self.answered.insert(name.to_owned(), value);
+    }
+    /// `responseElements`, from the members that are recorded.
+    pub(super) fn answered(&mut self, recorded: Option<Value>) -> Option<Value> {
+        let mut all = std::mem::take(&mut self.answered);
+        if let Some(Value::Object(members)) = recorded {
+            all.extend(members);
+        }
+        (!all.is_empty()).then_some(Value::Object(all))
     }
 }
 

@@ -2,25 +2,30 @@
 //! every call goes through.
 #[cfg(test)]
 pub(crate) mod conformance;
+mod elsewhere;
 mod event;
 mod operation;
 mod outbox;
 mod pipeline;
+mod quota;
 mod server;
 mod token;
 
+pub use elsewhere::synchronized;
 pub use event::{Arrival, Via, identity};
 pub use operation::{
     Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
 };
-pub use outbox::{Outbox, Part, replay};
+pub use outbox::{Outbox, Part, ReplayError, replay};
 pub use pipeline::{refuse, service_event};
 pub use server::Server;
 
+use crate::audit::Event;
 use crate::authorize::{
     self, AccessDenied, Account, Authorized, Caller, Conditions, Protected, authorize,
 };
 use crate::policy::Policy;
+use crate::quotas::Quota;
 use crate::random::Random;
 use crate::store::Tx;
 use crate::types::{AccountId, Arn, Principal, Region, Timestamp};
@@ -38,8 +43,16 @@ pub struct Call<'a> {
     /// What the audit event will say beside the request: resources, additional data, and the calls
     /// that a service made on the caller's behalf.
     pub(crate) trail: event::Trail,
+    /// Where it is: elsewhere than where it arrived, while a part of it goes to another region.
+    region: &'a Region,
     /// The service that is calling another one for the caller, while it does.
     via: Option<Via>,
+    /// The keys that the call used, and for which operation: noted once it has succeeded.
+    uses: Vec<(Region, String, &'static str)>,
+    /// Whether a conflict makes it run once more. It is one request all the same.
+    again: bool,
+    /// The request quotas that its use of keys was counted against.
+    counted: Vec<Quota>,
 }
 
 impl<'a> Call<'a> {
@@ -51,7 +64,7 @@ impl<'a> Call<'a> {
         &self.caller.principal.account
     }
     pub fn region(&self) -> &'a Region {
-        &self.arrival.region
+        self.region
     }
     pub fn random(&self) -> Arc<dyn Random> {
         self.server.random.clone()
@@ -71,7 +84,7 @@ impl<'a> Call<'a> {
         if what.arn() != "*" {
             self.trail.touch(what.kind(), what.account(), what.arn());
         }
-        self.arrival.describe(&mut conditions, self.now);
+        self.arrival.describe(&mut conditions, self.region, self.now);
         if let Some(via) = self.via {
             via.describe(&mut conditions, self.region());
         }
@@ -87,8 +100,23 @@ impl<'a> Call<'a> {
         key_policy: &Policy,
         mut conditions: Conditions,
     ) -> bool {
-        self.arrival.describe(&mut conditions, self.now);
+        self.arrival.describe(&mut conditions, self.region, self.now);
         authorize::would_allow(self.caller, action, key, key_policy, conditions)
+    }
+
+    /// Does heavy arithmetic on a thread of its own, at most as many at a time as there are
+    /// processors: making RSA keys must not keep others from being served. None if it broke off.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let _turn = self.server.heavy.acquire().await.ok()?;
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    /// Says that the call uses a key: what GetKeyLastUsage tells.
+    pub fn uses_key(&mut self, region: &Region, key_id: &str, operation: &'static str) {
+        self.uses.push((region.clone(), key_id.to_owned(), operation));
     }
 
     /// Names a resource that the call made, for the audit event.
@@ -99,6 +127,28 @@ impl<'a> Call<'a> {
     /// Adds to the audit event's `additionalEventData`.
     pub fn record(&mut self, name: &'static str, value: impl Into<Value>) {
         self.trail.add(name, value.into());
+    }
+
+    /// Adds to the audit event's `responseElements` what the answer itself does not say.
+    pub fn record_answer(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.trail.answer(name, value.into());
+    }
+
+    /// Whether a service makes this call for the caller.
+    pub fn is_on_behalf(&self) -> bool {
+        self.via.is_some()
+    }
+
+    /// The same for the id of key material, which only symmetric keys have.
+    pub fn record_material(&mut self, name: &'static str, id: Option<&String>) {
+        if let Some(id) = id {
+            self.record(name, id.clone());
+        }
+    }
+
+    /// Logs one more event with this call's own: of what the service does by itself because of it.
+    pub fn record_event(&mut self, event: Event) {
+        self.trail.inner.push(event);
     }
 
     /// Runs `inner` as a call that `via` makes to another service on the caller's behalf: the
@@ -114,9 +164,11 @@ impl<'a> Call<'a> {
     ) -> Result<T, E> {
         let outer_via = self.via.replace(via);
         let outer_trail = std::mem::take(&mut self.trail);
+        let outer_counted = std::mem::take(&mut self.counted);
         let outcome = inner(self).await;
         let inner_trail = std::mem::replace(&mut self.trail, outer_trail);
         self.via = outer_via;
+        self.counted = outer_counted;
         let fault = outcome.as_ref().err().map(|e| e.fault());
         let event =
             event::on_behalf(self, via, name, source, parameters, inner_trail, fault.as_ref());

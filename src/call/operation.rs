@@ -1,6 +1,7 @@
 //! What an operation and a service are, and the table that lists them.
 use super::{Arrival, Call, Server};
 use crate::authorize::Caller;
+use crate::quotas::Throttled;
 use crate::store::StoreError;
 use crate::wire::{Fault, Model, ServiceError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -17,8 +18,9 @@ pub trait Service: 'static {
     fn model() -> &'static Model;
 }
 
-/// A service's errors: each has its fault, and the pipeline must see a conflict of transactions.
-pub trait OperationError: ServiceError + From<StoreError> {
+/// A service's errors: each has its fault, the pipeline must see a conflict of transactions, and each
+/// service says in its own words that a caller is too fast.
+pub trait OperationError: ServiceError + From<StoreError> + From<Throttled> {
     fn is_conflict(&self) -> bool;
 }
 

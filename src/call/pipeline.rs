@@ -1,13 +1,15 @@
-//! The way of every call: model check → typed decode → execute → commit (a conflict runs the whole
-//! call again) → audit → encode. No answer leaves before its event is durable.
+//! The way of every call: request quota → model check → typed decode → execute → commit (a conflict
+//! runs the whole call again) → audit → encode. No answer leaves before its event is durable.
 use super::event::{self, Called, Trail};
-use super::{Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service};
+use super::{Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service, quota};
 use crate::audit::{self, Event, EventType, UserIdentity};
 use crate::authorize::Caller;
+use crate::quotas::Throttled;
+use crate::last_use::LastUse;
 use crate::store::StoreError;
 use crate::types::{AccountId, Arn, Region, Timestamp};
 use crate::wire::model::Shape;
-use crate::wire::{Fault, OperationModel, Rejection, json};
+use crate::wire::{Fault, OperationModel, Rejection, ServiceError, json};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -32,7 +34,9 @@ pub(super) async fn run<O: Operation>(
     body: &[u8],
 ) -> Reply {
     let now = server.clock.now();
-    let done = match check::<O>(body) {
+    let counted = quota::count::<O>(server, caller, arrival)
+        .map_err(|throttled| (ErrorOf::<O>::from(throttled).fault(), &[][..]));
+    let done = match counted.and_then(|()| check::<O>(body)) {
         Ok(()) => attempt::<O>(server, caller, arrival, body, now).await,
         Err((fault, shown)) => refused::<O>(caller, arrival, shown, now, fault),
     };
@@ -66,7 +70,7 @@ async fn attempt<O: Operation>(
     now: Timestamp,
 ) -> Done {
     let protocol = O::Service::table().protocol();
-    for _ in 0..MAX_ATTEMPTS {
+    for attempt in 0..MAX_ATTEMPTS {
         let request: O = match json::decode(body) {
             Ok(request) => request,
             Err(rejection) => {
@@ -80,7 +84,11 @@ async fn attempt<O: Operation>(
             now,
             tx: server.store.begin(),
             trail: Trail::default(),
+            region: &arrival.region,
             via: None,
+            uses: Vec::new(),
+            again: attempt > 0,
+            counted: Vec::new(),
         };
         match request.execute(&mut call).await {
             Ok(response) => match commit::<O>(call, body, &response).await {
@@ -103,7 +111,7 @@ async fn attempt<O: Operation>(
             }
         }
     }
-    refused::<O>(caller, arrival, body, now, Fault::throttled(protocol))
+    refused::<O>(caller, arrival, body, now, ErrorOf::<O>::from(Throttled).fault())
 }
 
 /// Commits the call's writes together with its event.
@@ -124,6 +132,15 @@ async fn commit<O: Operation>(
         Outbox::put(&mut call.tx, &call.arrival.event_id, events.clone())?;
     }
     call.tx.commit().await?;
+    for (region, key_id, operation) in call.uses {
+        let used = LastUse {
+            operation: operation.to_owned(),
+            at: call.now,
+            event_id: call.arrival.event_id.clone(),
+            request_id: call.arrival.request_id.clone(),
+        };
+        call.server.last_uses.note(region, key_id, used);
+    }
     Ok(Done { reply: Ok(encoded), events, in_outbox })
 }
 
@@ -147,7 +164,6 @@ fn failed_with<O: Operation>(
     error: ErrorOf<O>,
     trail: &mut Trail,
 ) -> Done {
-    use crate::wire::ServiceError;
     let fault = error.fault();
     if fault.is_ours() {
         // The caller learns nothing of our insides; the log learns everything, once.
@@ -171,7 +187,7 @@ fn refused<O: Operation>(
 }
 
 /// The call's event. `outcome` is the encoded answer, or the fault.
-fn finish<O: Operation>(
+pub(super) fn finish<O: Operation>(
     caller: &Caller,
     arrival: &Arrival,
     body: &[u8],
@@ -181,11 +197,13 @@ fn finish<O: Operation>(
 ) -> Event {
     let called = Called { source: O::Service::SOURCE, name: O::NAME, read_only: O::READ_ONLY };
     let mut event = event::of_call(caller, arrival, called, trail, now);
-    event.request_parameters = recorded(body, O::RECORDED, None);
+    let input = O::Service::model().operation(O::NAME).map(OperationModel::input);
+    event.request_parameters = recorded(body, O::RECORDED, input);
     match outcome {
         Ok(answer) => {
             let output = O::Service::model().operation(O::NAME).map(OperationModel::output);
-            event.response_elements = recorded(answer, O::ANSWER_RECORDED, output);
+            event.response_elements =
+                trail.answered(recorded(answer, O::ANSWER_RECORDED, output));
         }
         Err(fault) => event::mark_failed(&mut event, Some(fault)),
     }

@@ -2,13 +2,16 @@
 use super::Outbox;
 use crate::audit::AuditSink;
 use crate::clock::Clock;
+use crate::last_use::LastUses;
 use crate::monitor::Metrics;
+use crate::quotas::Quotas;
 use crate::random::Random;
 use crate::root_of_trust::RootOfTrust;
 use crate::store::Store;
 use crate::types::Region;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 #[derive(Debug)]
 pub struct Server {
@@ -20,6 +23,17 @@ pub struct Server {
     /// The regions served; a request's credential scope chooses one.
     pub regions: BTreeSet<Region>,
     pub metrics: Metrics,
+    pub quotas: Quotas,
     /// Events that their commit made durable, until the log has them too.
     pub outbox: Outbox,
+    /// Turns at heavy arithmetic; see [`super::Call::compute`].
+    pub heavy: Semaphore,
+    pub last_uses: LastUses,
+}
+
+impl Server {
+    /// As many turns as there are processors.
+    pub fn heavy_turns() -> Semaphore {
+        Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+    }
 }

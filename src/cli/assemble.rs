@@ -5,7 +5,9 @@ use crate::audit::{self, AuditSink, Log};
 use crate::call::{self, Outbox, Part, Server};
 use crate::clock::Clock;
 use crate::identity::{AccessKey, Account, IdentityError, NewUser, User};
+use crate::last_use::LastUses;
 use crate::monitor::Metrics;
+use crate::quotas::{self, Quotas};
 use crate::random::Random;
 use crate::root_of_trust::{Deployment, RootOfTrust};
 use crate::store::{Embedded, Store, StoreError};
@@ -39,6 +41,7 @@ pub struct Seams {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub regions: BTreeSet<Region>,
+    pub quotas: quotas::Settings,
 }
 
 /// Root credentials that an account is to have.
@@ -170,7 +173,10 @@ async fn assemble(
         random: seams.random,
         regions: seams.regions,
         metrics: Metrics::default(),
+        quotas: Quotas::new(seams.quotas),
         outbox: Outbox::default(),
+        heavy: Server::heavy_turns(),
+        last_uses: LastUses::default(),
     });
     let since = recovery.last_n.saturating_sub(RECENT_RECORDS);
     let known =

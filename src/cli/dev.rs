@@ -7,6 +7,7 @@ use super::{DevArguments, StartError, device};
 use crate::call::Server;
 use crate::clock::MovableClock;
 use crate::http::{DevTools, check_plain_allowed};
+use crate::quotas::Settings;
 use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::Deployment;
 use crate::types::{AccountId, Region, SecretText};
@@ -98,7 +99,14 @@ async fn start(
     clock: Arc<MovableClock>,
 ) -> Result<(), StartError> {
     let regions = REGIONS.iter().filter_map(|name| name.parse().ok()).collect();
-    let seams = Seams { hsm, clock: clock.clone(), random: Arc::new(SystemRandom), regions };
+    let seams = Seams {
+        hsm,
+        clock: clock.clone(),
+        random: Arc::new(SystemRandom),
+        regions,
+        // Tests of a program call as fast as they can.
+        quotas: Settings::default(),
+    };
     let api = bind(arguments.listen).await?;
     let listen = api.local_addr().map_err(|e| StartError::Other(e.to_string()))?;
     let seeds = arguments.credentials.clone();

@@ -17,6 +17,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),
+        quotas: config.quotas.clone(),
     };
     super::run_async(async {
         let account = &config.account;

@@ -1,6 +1,7 @@
 //! Every way an identity operation fails. `api/iam/fault.rs` gives each its code and status.
 use crate::authorize::AccessDenied;
 use crate::policy::PolicyError;
+use crate::quotas::Throttled;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,8 @@ pub enum IdentityError {
     AccessKeyTaken(String),
     #[error("{0}")]
     AccessDenied(#[from] AccessDenied),
+    #[error("{0}")]
+    Throttled(#[from] Throttled),
 
     // From below. Logged with its cause; a client sees only the code.
     #[error("store: {0}")]

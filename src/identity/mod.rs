@@ -42,7 +42,7 @@ pub async fn principals_exist(tx: &mut Tx<'_>, policy: &Policy) -> Result<bool, 
                 Ok(id) => Account::load(tx, &id).await?.is_some(),
                 Err(_) => false,
             },
-            PrincipalPattern::User(arn) => user_exists(tx, arn).await?,
+            PrincipalPattern::User(arn) => principal_named(tx, arn).await?.is_some(),
             // A deleted user leaves its id behind in policies; it may stay.
             PrincipalPattern::UniqueId(_) => true,
             // Roles, sessions and providers do not exist here yet.
@@ -59,10 +59,15 @@ pub async fn principals_exist(tx: &mut Tx<'_>, policy: &Policy) -> Result<bool, 
     Ok(true)
 }
 
-async fn user_exists(tx: &mut Tx<'_>, arn: &str) -> Result<bool, StoreError> {
-    let Ok(arn) = arn.parse::<Arn>() else { return Ok(false) };
-    let Ok(account) = arn.account().parse::<AccountId>() else { return Ok(false) };
+/// Who it is that an ARN names: a user, or an account's root.
+pub async fn principal_named(tx: &mut Tx<'_>, arn: &str) -> Result<Option<Principal>, StoreError> {
+    let Ok(arn) = arn.parse::<Arn>() else { return Ok(None) };
+    let Ok(account) = arn.account().parse::<AccountId>() else { return Ok(None) };
+    let root = Principal::root(&account);
+    if arn == root.arn {
+        return Ok(Account::load(tx, &account).await?.map(|_| root));
+    }
     let name = arn.resource().rsplit('/').next().unwrap_or_default();
-    let user = User::load(tx, &account, name).await?;
-    Ok(user.is_some_and(|user| user.arn == arn))
+    let user = User::load(tx, &account, name).await?.filter(|user| user.arn == arn);
+    Ok(user.map(|user| user.principal()))
 }

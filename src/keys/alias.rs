@@ -8,8 +8,6 @@ use crate::types::{AccountId, Arn, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// AWS KMS quota: aliases of one key.
-const ALIASES_PER_KEY: usize = 50;
 pub const RESERVED: &str = "alias/aws/";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,17 +113,19 @@ impl Protected for AliasName {
 }
 
 impl Authorized<AliasName> {
+    /// Gives the alias to a key that may have `most`.
     pub async fn create(
         &self,
         tx: &mut Tx<'_>,
         target: &Authorized<super::Found>,
+        most: usize,
         now: Timestamp,
     ) -> Result<(), KeyError> {
-        target.not_pending_deletion()?;
+        target.permits("CreateAlias")?;
         if Alias::load(tx, &self.account, &self.region, self.name()).await?.is_some() {
             return Err(KeyError::AliasExists(self.arn.clone()));
         }
-        self.attach(tx, Key::clone(target))?;
+        self.attach(tx, Key::clone(target), most)?;
         let alias = Alias {
             name: self.name().to_owned(),
             arn: self.arn.clone(),
@@ -138,19 +138,27 @@ impl Authorized<AliasName> {
         Ok(alias.save(tx)?)
     }
 
-    /// Points the alias at another key of the same kind. `old` is the key it named so far.
+    /// Points the alias at another key of the same kind, which may have `most`. `old` is the key it
+    /// named so far.
     pub async fn retarget(
         &self,
         tx: &mut Tx<'_>,
         old: &Authorized<super::Found>,
         new: &Authorized<super::Found>,
+        most: usize,
         now: Timestamp,
     ) -> Result<(), KeyError> {
-        new.not_pending_deletion()?;
+        new.permits("UpdateAlias")?;
+        if (old.spec.is_symmetric(), old.spec.is_hmac(), old.usage)
+            != (new.spec.is_symmetric(), new.spec.is_hmac(), new.usage)
+        {
+            let text = format!("Alias {} must go on to a key of the same type and usage.", self.arn);
+            return Err(KeyError::Validation(text));
+        }
         let alias = self.existing(tx).await?;
         if old.id != new.id {
             self.detach(tx, Key::clone(old))?;
-            self.attach(tx, Key::clone(new))?;
+            self.attach(tx, Key::clone(new), most)?;
         }
         let changed = Alias { target: new.id.clone(), updated: now, ..Alias::clone(&alias) };
         Ok(changed.save(tx)?)
@@ -173,9 +181,9 @@ impl Authorized<AliasName> {
             .ok_or_else(|| KeyError::NotFound(format!("Alias {} is not found.", self.arn)))
     }
 
-    fn attach(&self, tx: &mut Tx<'_>, mut key: Key) -> Result<(), KeyError> {
-        if key.aliases.len() >= ALIASES_PER_KEY {
-            let text = format!("{} has {ALIASES_PER_KEY} aliases, which is the limit.", key.arn);
+    fn attach(&self, tx: &mut Tx<'_>, mut key: Key, most: usize) -> Result<(), KeyError> {
+        if key.aliases.len() >= most {
+            let text = format!("{} has {most} aliases, which is the limit.", key.arn);
             return Err(KeyError::LimitExceeded(text));
         }
         key.aliases.insert(self.name().to_owned());

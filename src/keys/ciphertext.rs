@@ -190,7 +190,7 @@ impl FromStr for KeyIdBytes {
 pub struct KeyMaterialId([u8; 32]);
 
 impl KeyMaterialId {
-    pub fn of(material: &[u8; 32], key_id: KeyIdBytes) -> Self {
+    pub fn of(material: &[u8], key_id: KeyIdBytes) -> Self {
         let mut mac = seal::keyed(material, Label::KEY_MATERIAL_ID);
         mac.update(key_id.to_string().as_bytes());
         Self(mac.finalize().into_bytes().into())

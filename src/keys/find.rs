@@ -1,9 +1,9 @@
 //! From what a caller wrote in `KeyId` to the key: key id, key ARN, alias name or alias ARN.
 use super::alias::Alias;
 use super::ciphertext::KeyIdBytes;
-use super::{Key, KeyError};
+use super::{Covering, Key, KeyError};
 use crate::authorize::{Conditions, Protected, Rule};
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::store::Tx;
 use crate::types::{AccountId, Arn, Region};
 use std::ops::Deref;
@@ -24,6 +24,8 @@ pub struct Found {
     pub key: Arc<Key>,
     /// The alias by which the caller asked, if it did: condition key `kms:RequestAlias`.
     pub alias: Option<String>,
+    /// The grant that lets the caller do what it asks, if no policy does.
+    pub grant: Option<Covering>,
 }
 
 impl Deref for Found {
@@ -54,6 +56,10 @@ impl Protected for Found {
         if let Some(alias) = &self.alias {
             conditions.add("kms:requestalias", alias.as_str());
         }
+    }
+    fn grant(&self) -> Option<policy::Grant<'_>> {
+        let Covering { grant, how } = self.grant.as_ref()?;
+        Some(policy::Grant { id: &grant.id, how: *how })
     }
 }
 
@@ -118,14 +124,14 @@ pub async fn find(
         let alias = alias.ok_or_else(|| absent(format!("Alias {arn} is not found.")))?;
         let key = Key::load(tx, region, &alias.target).await?;
         let key = key.ok_or_else(|| absent(format!("Alias {arn} is not found.")))?;
-        return Ok(Found { key, alias: Some(resource) });
+        return Ok(Found { key, alias: Some(resource), grant: None });
     }
     let id = resource.strip_prefix("key/").unwrap_or_default();
     if id.parse::<KeyIdBytes>().is_err() {
         return Err(not_found(format!("Invalid keyId '{id}'")));
     }
     match Key::load(tx, region, id).await? {
-        Some(key) if key.account == owner => Ok(Found { key, alias: None }),
+        Some(key) if key.account == owner => Ok(Found { key, alias: None, grant: None }),
         _ => Err(absent(format!("Key '{arn}' does not exist"))),
     }
 }

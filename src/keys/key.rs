@@ -1,22 +1,14 @@
 //! A KMS key: what is known of it, apart from its material.
-use super::KeyError;
+use super::{KeyError, KeyState};
 use crate::authorize::{Conditions, Protected, Rule};
 use crate::policy::{Kind, Policy};
+use crate::primitives::{KeySpec, KeyUsage};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
 use crate::types::{AccountId, Arn, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-
-/// AWS KMS developer guide, "Key states of AWS KMS keys". The other states belong to key types that
-/// are not served yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KeyState {
-    Enabled,
-    Disabled,
-    PendingDeletion,
-}
 
 /// Whether the account's people manage the key or a service does (`alias/aws/…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +19,84 @@ pub enum KeyManager {
     Customer,
 }
 
+/// Where a key's material comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    #[serde(rename = "AWS_KMS")]
+    AwsKms,
+    /// Imported.
+    #[serde(rename = "EXTERNAL")]
+    External,
+    #[serde(rename = "AWS_CLOUDHSM")]
+    AwsCloudhsm,
+    #[serde(rename = "EXTERNAL_KEY_STORE")]
+    ExternalKeyStore,
+}
+
+impl Origin {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsKms => "AWS_KMS",
+            Self::External => "EXTERNAL",
+            Self::AwsCloudhsm => "AWS_CLOUDHSM",
+            Self::ExternalKeyStore => "EXTERNAL_KEY_STORE",
+        }
+    }
+}
+
+/// The regions of a multi-Region key. Every region's key says the same of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultiRegion {
+    pub primary: Region,
+    pub replicas: BTreeSet<Region>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MaterialState {
+    #[serde(rename = "CURRENT")]
+    Current,
+    #[serde(rename = "NON_CURRENT")]
+    NonCurrent,
+    /// Imported, and the next rotation makes it current.
+    #[serde(rename = "PENDING_ROTATION")]
+    PendingRotation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RotationType {
+    #[serde(rename = "AUTOMATIC")]
+    Automatic,
+    #[serde(rename = "ON_DEMAND")]
+    OnDemand,
+}
+
+/// What a key knows of one of its materials.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyMaterial {
+    /// `KeyMaterialId`, 64 hex digits.
+    pub id: String,
+    pub state: MaterialState,
+    /// Whether the bytes are here: imported material can be deleted, or expire, and come back.
+    pub present: bool,
+    /// When imported material expires; never, if it does not.
+    pub valid_to: Option<Timestamp>,
+    /// What its importer said of it.
+    pub description: Option<String>,
+    /// When and how it became current; not for the first.
+    pub rotation: Option<(Timestamp, RotationType)>,
+}
+
+/// How a key's material is to change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Days between automatic rotations, while they are on.
+    pub period_days: Option<i64>,
+    /// The next automatic rotation, while they are on.
+    pub next: Option<Timestamp>,
+    /// Rotations on demand so far.
+    pub on_demand: u32,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Key {
     pub id: String,
@@ -35,11 +105,22 @@ pub struct Key {
     pub region: Region,
     pub state: KeyState,
     pub manager: KeyManager,
+    pub spec: KeySpec,
+    pub usage: KeyUsage,
+    pub origin: Origin,
+    pub custom_key_store: Option<String>,
+    pub multi_region: Option<MultiRegion>,
     pub description: String,
     pub created: Timestamp,
+    /// The end of the waiting period.
     pub deletion: Option<Timestamp>,
-    /// The material that encrypts; older ones still decrypt.
-    pub material: String,
+    /// The waiting period that a primary key will have once its replicas are gone.
+    pub deletion_window_days: Option<i64>,
+    /// Oldest first. The current one encrypts; every one that is present decrypts.
+    pub materials: Vec<KeyMaterial>,
+    pub rotation: Rotation,
+    /// Whether the key ever had a grant: spares the others a look.
+    pub granted: bool,
     /// The policy text, byte for byte as it was put.
     pub policy: String,
     pub tags: Tags,
@@ -64,11 +145,6 @@ impl Record for KeyOfAccount {
     const CACHED: bool = false;
 }
 
-pub const SPEC: &str = "SYMMETRIC_DEFAULT";
-pub const USAGE: &str = "ENCRYPT_DECRYPT";
-pub const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
-pub const ORIGIN: &str = "AWS_KMS";
-
 impl Key {
     pub async fn load(
         tx: &mut Tx<'_>,
@@ -84,22 +160,64 @@ impl Key {
         tx.put(&[region.as_str(), &id], Self { compiled: OnceLock::new(), ..self })
     }
 
-    /// Refuses unless the key can be used for cryptography now.
-    pub fn usable(&self) -> Result<(), KeyError> {
-        match self.state {
-            KeyState::Enabled => Ok(()),
-            KeyState::Disabled => Err(KeyError::Disabled(self.arn.clone())),
-            KeyState::PendingDeletion => self.not_pending_deletion(),
-        }
+    /// The material that encrypts and signs. None before the first import.
+    pub fn current(&self) -> Option<&KeyMaterial> {
+        self.materials.iter().find(|m| m.state == MaterialState::Current)
     }
 
-    pub fn not_pending_deletion(&self) -> Result<(), KeyError> {
-        match self.state {
-            KeyState::PendingDeletion => {
-                Err(KeyError::InvalidState(self.arn.clone(), "pending deletion"))
+    /// The material whose id is, or begins with, `id`.
+    pub fn material(&self, id: &str) -> Option<&KeyMaterial> {
+        self.materials.iter().find(|m| m.id.starts_with(id))
+    }
+
+    /// The state that follows from which materials are here: a key with imported material can be
+    /// used only while all of it that ever was current is present.
+    pub fn settled(mut self) -> Self {
+        let needed = |m: &&KeyMaterial| m.state != MaterialState::PendingRotation;
+        let complete =
+            self.current().is_some() && self.materials.iter().filter(needed).all(|m| m.present);
+        self.state = match (self.state, complete) {
+            (KeyState::Enabled | KeyState::Disabled, false) => KeyState::PendingImport,
+            (KeyState::PendingImport, true) => KeyState::Enabled,
+            (state, _) => state,
+        };
+        self
+    }
+
+    pub fn is_primary(&self) -> bool {
+        self.multi_region.as_ref().is_some_and(|all| all.primary == self.region)
+    }
+    pub fn is_replica(&self) -> bool {
+        self.multi_region.as_ref().is_some_and(|all| all.primary != self.region)
+    }
+
+    /// The same multi-Region key in its other regions.
+    pub async fn relatives(&self, tx: &mut Tx<'_>) -> Result<Vec<Arc<Self>>, StoreError> {
+        let mut found = Vec::new();
+        let Some(all) = &self.multi_region else { return Ok(found) };
+        for region in all.replicas.iter().chain([&all.primary]) {
+            if *region != self.region {
+                found.extend(Self::load(tx, region, &self.id).await?);
             }
-            KeyState::Enabled | KeyState::Disabled => Ok(()),
         }
+        Ok(found)
+    }
+
+    /// Changes what all regions' keys of one multi-Region key share, in all of them at once. Answers
+    /// this region's key.
+    pub async fn change_everywhere(
+        &self,
+        tx: &mut Tx<'_>,
+        change: impl Fn(&mut Self),
+    ) -> Result<Arc<Self>, StoreError> {
+        for relative in self.relatives(tx).await? {
+            let mut key = Self::clone(&relative);
+            change(&mut key);
+            key.settled().save(tx)?;
+        }
+        let mut key = self.clone();
+        change(&mut key);
+        key.settled().save(tx)
     }
 
     /// AWS managed keys take no changes from the account's people.
@@ -111,6 +229,22 @@ impl Key {
                 self.arn
             ))),
         }
+    }
+
+    /// Refuses an operation that the key was not made for.
+    pub fn used_for(&self, usage: KeyUsage, operation: &'static str) -> Result<(), KeyError> {
+        if self.usage == usage {
+            return Ok(());
+        }
+        Err(KeyError::InvalidKeyUsage { arn: self.arn.clone(), usage: self.usage, operation })
+    }
+
+    pub fn wrong_origin(&self) -> KeyError {
+        let origin = self.origin.as_str();
+        KeyError::Unsupported(format!(
+            "{} origin is {origin} which is not valid for this operation.",
+            self.arn
+        ))
     }
 }
 
@@ -133,13 +267,24 @@ impl Protected for Arc<Key> {
     /// The condition keys that come from the key itself (AWS KMS developer guide, "AWS KMS
     /// condition keys").
     fn describe(&self, conditions: &mut Conditions) {
-        conditions.add("kms:keyspec", SPEC);
-        conditions.add("kms:customermasterkeyspec", SPEC);
-        conditions.add("kms:keyusage", USAGE);
-        conditions.add("kms:customermasterkeyusage", USAGE);
-        conditions.add("kms:keyorigin", ORIGIN);
-        conditions.add("kms:multiregion", "false");
+        describe(conditions, self.spec, self.usage, self.origin);
+        conditions
+            .add("kms:multiregion", if self.multi_region.is_some() { "true" } else { "false" });
+        if self.is_primary() {
+            conditions.add("kms:multiregionkeytype", "PRIMARY");
+        } else if self.is_replica() {
+            conditions.add("kms:multiregionkeytype", "REPLICA");
+        }
         conditions.add_all("kms:resourcealiases", self.aliases.iter());
         conditions.add_tags("aws:resourcetag/", &self.tags);
     }
+}
+
+/// What policies ask of a key that is, and of one that CreateKey would make.
+pub fn describe(conditions: &mut Conditions, spec: KeySpec, usage: KeyUsage, origin: Origin) {
+    conditions.add("kms:keyspec", spec.as_str());
+    conditions.add("kms:customermasterkeyspec", spec.as_str());
+    conditions.add("kms:keyusage", usage.as_str());
+    conditions.add("kms:customermasterkeyusage", usage.as_str());
+    conditions.add("kms:keyorigin", origin.as_str());
 }

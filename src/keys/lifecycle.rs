@@ -1,11 +1,14 @@
 //! A key's life: created, disabled, enabled, scheduled for deletion, destroyed.
-use super::key::KeyOfAccount;
+use super::key::{KeyMaterial, KeyOfAccount, MaterialState, MultiRegion, Origin, Rotation};
+use super::import;
 use super::material::Material;
-use super::{Alias, Found, Key, KeyError, KeyManager, KeyState};
+use super::{Alias, Found, Key, KeyError, KeyManager, KeyState, grant};
 use crate::authorize::{Account, Authorized};
-use crate::memory::LockedKey;
+use crate::last_use::LastUses;
+use crate::memory::SecretBytes;
+use crate::primitives::{KeySpec, KeyUsage};
 use crate::seal::Table;
-use crate::store::{Record, Tx};
+use crate::store::{Record, StoreError, Tx};
 use crate::types::{AccountId, Arn, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -27,7 +30,13 @@ pub struct NewKey {
     pub description: String,
     pub policy: String,
     pub tags: Tags,
-    pub material: LockedKey,
+    pub spec: KeySpec,
+    pub usage: KeyUsage,
+    pub origin: Origin,
+    pub custom_key_store: Option<String>,
+    pub multi_region: bool,
+    /// None if it is to be imported.
+    pub material: Option<SecretBytes>,
 }
 
 /// The ARN of the key with this id.
@@ -48,7 +57,17 @@ pub fn create(
 /// Also how the AWS managed key comes into being, on behalf of its service.
 pub(super) fn insert(tx: &mut Tx<'_>, new: NewKey, now: Timestamp) -> Result<Arc<Key>, KeyError> {
     let arn = arn(&new.account, &new.region, &new.id);
-    let material = Material::create(tx, &new.id, new.material, now)?;
+    let mut materials = Vec::new();
+    if let Some(bytes) = new.material {
+        materials.push(KeyMaterial {
+            id: Material::create(tx, &new.id, new.spec, bytes, now)?,
+            state: MaterialState::Current,
+            present: true,
+            valid_to: None,
+            description: None,
+            rotation: None,
+        });
+    }
     tx.put(
         &[new.account.as_str(), new.region.as_str(), &new.id],
         KeyOfAccount { arn: arn.clone() },
@@ -57,19 +76,30 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: NewKey, now: Timestamp) -> Result<Arc
         id: new.id,
         arn,
         account: new.account,
+        multi_region: new
+            .multi_region
+            .then(|| MultiRegion { primary: new.region.clone(), replicas: BTreeSet::new() }),
         region: new.region,
         state: KeyState::Enabled,
         manager: new.manager,
+        spec: new.spec,
+        usage: new.usage,
+        origin: new.origin,
+        custom_key_store: new.custom_key_store,
         description: new.description,
         created: now,
         deletion: None,
-        material,
+        deletion_window_days: None,
+        materials,
+        rotation: Rotation::of_new(new.manager, now),
+        granted: false,
         policy: new.policy,
         tags: new.tags,
         aliases: BTreeSet::new(),
         compiled: OnceLock::new(),
     };
-    Ok(key.save(tx)?)
+    key.schedule_rotation(tx)?;
+    Ok(key.settled().save(tx)?)
 }
 
 /// A key whose waiting period ends at the time its row key begins with.
@@ -84,56 +114,89 @@ impl Record for DueKey {
 }
 
 /// Milliseconds in as many digits as an i64 needs, so that the order of keys is that of times.
-fn due_part(at: Timestamp) -> String {
+pub(super) fn due_part(at: Timestamp) -> String {
     format!("{:019}", at.0.max(0))
 }
 
 impl Authorized<Found> {
     pub fn enable(&self, tx: &mut Tx<'_>) -> Result<(), KeyError> {
-        self.set_state(tx, KeyState::Enabled)
+        self.permits("EnableKey")?;
+        self.set_state(tx, KeyState::Enabled)?;
+        // Its rotation may have become due while it was disabled.
+        Ok(self.schedule_rotation(tx)?)
     }
 
     pub fn disable(&self, tx: &mut Tx<'_>) -> Result<(), KeyError> {
+        self.permits("DisableKey")?;
         self.set_state(tx, KeyState::Disabled)
     }
 
     fn set_state(&self, tx: &mut Tx<'_>, state: KeyState) -> Result<(), KeyError> {
         self.customer_managed()?;
-        self.not_pending_deletion()?;
-        Key { state, ..Key::clone(self) }.save(tx)?;
+        // A key whose store is away stays so until it is back.
+        if self.state != KeyState::Unavailable {
+            Key { state, ..Key::clone(self) }.save(tx)?;
+        }
         Ok(())
     }
 
-    /// Starts the waiting period; answers when it ends.
+    pub fn describe_as(&self, tx: &mut Tx<'_>, description: String) -> Result<(), KeyError> {
+        self.customer_managed()?;
+        self.permits("UpdateKeyDescription")?;
+        Key { description, ..Key::clone(self) }.save(tx)?;
+        Ok(())
+    }
+
+    /// Starts the waiting period, or, for a primary key with replicas, lets it begin when they are
+    /// gone. Answers the key as it then is.
     pub fn schedule_deletion(
         &self,
         tx: &mut Tx<'_>,
         days: i64,
         now: Timestamp,
-    ) -> Result<Timestamp, KeyError> {
+    ) -> Result<Arc<Key>, KeyError> {
         self.customer_managed()?;
-        self.not_pending_deletion()?;
+        self.permits("ScheduleKeyDeletion")?;
         if !(SHORTEST_WINDOW_DAYS..=LONGEST_WINDOW_DAYS).contains(&days) {
             return Err(KeyError::Validation(format!(
                 "PendingWindowInDays must be between {SHORTEST_WINDOW_DAYS} and {LONGEST_WINDOW_DAYS}."
             )));
         }
-        let end = now.plus_secs(days * SECONDS_PER_DAY);
-        let due = DueKey { region: self.region.clone(), id: self.id.clone() };
-        tx.put(&[&due_part(end), self.region.as_str(), &self.id], due)?;
         let key = Key::clone(self);
-        Key { state: KeyState::PendingDeletion, deletion: Some(end), ..key }.save(tx)?;
-        Ok(end)
+        if !self.has_replicas() {
+            return Ok(key.end_after(tx, days, now)?);
+        }
+        let state = KeyState::PendingReplicaDeletion;
+        Ok(Key { state, deletion_window_days: Some(days), ..key }.save(tx)?)
     }
 
     /// Ends the waiting period. The key comes back disabled, as AWS does it.
     pub fn cancel_deletion(&self, tx: &mut Tx<'_>) -> Result<(), KeyError> {
-        let Some(end) = self.deletion else {
-            return Err(KeyError::NotPendingDeletion(self.arn.clone()));
-        };
-        tx.delete::<DueKey>(&[&due_part(end), self.region.as_str(), &self.id])?;
-        Key { state: KeyState::Disabled, deletion: None, ..Key::clone(self) }.save(tx)?;
+        self.permits("CancelKeyDeletion")?;
+        if let Some(end) = self.deletion {
+            tx.delete::<DueKey>(&[&due_part(end), self.region.as_str(), &self.id])?;
+        }
+        let state = KeyState::Disabled;
+        let key =
+            Key { state, deletion: None, deletion_window_days: None, ..Key::clone(self) };
+        key.settled().save(tx)?;
         Ok(())
+    }
+}
+
+impl Key {
+    /// Starts the waiting period.
+    pub(super) fn end_after(
+        self,
+        tx: &mut Tx<'_>,
+        days: i64,
+        now: Timestamp,
+    ) -> Result<Arc<Self>, StoreError> {
+        let end = now.plus_secs(days * SECONDS_PER_DAY);
+        let due = DueKey { region: self.region.clone(), id: self.id.clone() };
+        tx.put(&[&due_part(end), self.region.as_str(), &self.id], due)?;
+        let state = KeyState::PendingDeletion;
+        Self { state, deletion: Some(end), deletion_window_days: None, ..self }.save(tx)
     }
 }
 
@@ -167,7 +230,26 @@ pub async fn destroy(
     for alias in &key.aliases {
         tx.delete::<Alias>(&[key.account.as_str(), region.as_str(), alias])?;
     }
-    tx.delete::<Material>(&[id, &key.material])?;
+    grant::delete_all(tx, &key).await?;
+    // A multi-Region key's other regions go on with the material, if they have it: imported material
+    // may have been here only.
+    let others = key.leave(tx, now).await?;
+    for material in &key.materials {
+        let has = |m: &KeyMaterial| m.id == material.id && m.present;
+        if !others.iter().any(|other| other.materials.iter().any(has)) {
+            Material::delete(tx, id, &material.id)?;
+        }
+    }
+    key.unschedule_rotation(tx)?;
+    for other in &others {
+        // The list may know a multi-Region key by the region where it was the primary one.
+        other.schedule_rotation(tx)?;
+    }
+    if let Some(store) = &key.custom_key_store {
+        super::stores::remove_key(tx, &key.account, region, store).await?;
+    }
+    LastUses::forget(tx, region, id)?;
+    import::clear(tx, &key).await?;
     tx.delete::<KeyOfAccount>(&[key.account.as_str(), region.as_str(), id])?;
     tx.delete::<Key>(&[region.as_str(), id])?;
     Ok(Some(key))

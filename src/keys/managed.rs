@@ -1,7 +1,8 @@
 //! The AWS managed key of Secrets Manager: made on first use, used only through that service.
 use super::lifecycle::insert;
-use super::{Accept, Alias, Found, Key, KeyError, KeyManager, Missing, NewKey, find};
+use super::{Accept, Alias, Found, Key, KeyError, KeyManager, Missing, NewKey, Origin, find};
 use crate::memory::LockedKey;
+use crate::primitives::{KeySpec, KeyUsage};
 use crate::store::Tx;
 use crate::types::{AccountId, Region, Timestamp};
 
@@ -67,12 +68,17 @@ pub async fn secrets_manager_key(
             "Default key that protects my Secrets Manager data when no other key is defined".into(),
         policy: secrets_manager_policy(account, region),
         tags: crate::types::Tags::default(),
-        material,
+        spec: KeySpec::SymmetricDefault,
+        usage: KeyUsage::EncryptDecrypt,
+        origin: Origin::AwsKms,
+        custom_key_store: None,
+        multi_region: false,
+        material: Some(material.into()),
     };
     let key = insert(tx, new, now)?;
     let alias = Alias::of_service(&key, SECRETS_MANAGER_ALIAS, now);
     alias.save(tx)?;
     let mut key = Key::clone(&key);
     key.aliases.insert(SECRETS_MANAGER_ALIAS.into());
-    Ok(Found { key: key.save(tx)?, alias: None })
+    Ok(Found { key: key.save(tx)?, alias: None, grant: None })
 }

@@ -3,22 +3,38 @@
 //! What changes or uses a key is a method of `Authorized<Found>`: without permission there is
 //! nothing to call.
 mod alias;
+mod asymmetric;
 pub mod ciphertext;
+mod count;
+mod encryption;
 mod error;
 mod find;
+pub mod grant;
+pub mod import;
 mod key;
 mod lifecycle;
 mod managed;
 mod material;
+mod multi_region;
 mod policy;
-mod symmetric;
+mod rotation;
+mod states;
+pub mod stores;
 pub mod tags;
 
 pub use alias::{Alias, AliasName};
+pub use count::check_count;
+pub use encryption::{Bound, check_context, find_for};
 pub use error::KeyError;
 pub use find::{Accept, Found, Missing, find};
-pub use key::{ALGORITHM, Key, KeyManager, KeyOfAccount, KeyState, ORIGIN, SPEC, USAGE};
+pub use grant::{Covering, Grant};
+pub use key::{
+    Key, KeyManager, KeyMaterial, KeyOfAccount, MaterialState, MultiRegion, Origin, Rotation,
+    RotationType, describe,
+};
 pub use lifecycle::{DEFAULT_WINDOW_DAYS, NewKey, arn, create, destroy, due};
 pub use managed::{SECRETS_MANAGER_ALIAS, secrets_manager_key, secrets_manager_policy};
-pub use policy::{MAX_POLICY_BYTES, default_policy};
-pub use symmetric::{Bound, check_context, find_for};
+pub use multi_region::NewReplica;
+pub use policy::default_policy;
+pub use rotation::{DEFAULT_PERIOD_DAYS, DueRotation, Rotated, due_rotations, rotate_due};
+pub use states::KeyState;

@@ -4,9 +4,6 @@ use crate::authorize::Authorized;
 use crate::store::Tx;
 use crate::types::AccountId;
 
-/// AWS KMS quota: bytes of a key policy document.
-pub const MAX_POLICY_BYTES: usize = 32_768;
-
 /// What a key gets when its creator gives no policy: the account decides by IAM policies. The text
 /// is AWS's own, white space included.
 pub fn default_policy(account: &AccountId) -> String {

@@ -26,7 +26,7 @@ pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, 
 impl Authorized<Found> {
     pub fn tag(&self, tx: &mut Tx<'_>, new: Tags) -> Result<(), KeyError> {
         self.customer_managed()?;
-        self.not_pending_deletion()?;
+        self.permits("TagResource")?;
         let mut key = Key::clone(self);
         key.tags.0.extend(new.0);
         if key.tags.0.len() > MAX_TAGS {
@@ -38,7 +38,7 @@ impl Authorized<Found> {
 
     pub fn untag(&self, tx: &mut Tx<'_>, names: &[String]) -> Result<(), KeyError> {
         self.customer_managed()?;
-        self.not_pending_deletion()?;
+        self.permits("UntagResource")?;
         let mut key = Key::clone(self);
         key.tags.0.retain(|name, _| !names.contains(name));
         key.save(tx)?;

@@ -89,6 +89,13 @@ impl PrincipalPattern {
         pattern.ok_or_else(|| PolicyError::Principal(text.to_owned()))
     }
 
+    /// Whether this is how one principal is written: by its ARN, or by the id that a deleted one
+    /// leaves behind.
+    pub fn is_principal(text: &str) -> bool {
+        (text.starts_with("arn:") || text.starts_with("AIDA") || text.starts_with("AROA"))
+            && aws(text).is_some()
+    }
+
     /// Whether, and how, this names the caller.
     pub fn matches(&self, caller: &Principal<'_>) -> Option<How> {
         use PrincipalKind as Kind;

@@ -75,7 +75,7 @@ pub(crate) fn length(n: usize) -> [u8; 4] {
 
 /// HMAC-SHA-256 under `key` that has read `label`.
 #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
-pub(crate) fn keyed(key: &[u8; 32], label: Label) -> Hmac<Sha256> {
+pub(crate) fn keyed(key: &[u8], label: Label) -> Hmac<Sha256> {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes any key");
     for part in label.parts() {
         mac.update(part);

@@ -2,6 +2,7 @@
 //! each its code.
 use crate::authorize::AccessDenied;
 use crate::keys::KeyError;
+use crate::quotas::Throttled;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,9 @@ pub enum SecretError {
     KmsDenied,
     #[error("{0}")]
     AccessDenied(#[from] AccessDenied),
+    /// Also when it was KMS that the caller has used too much.
+    #[error("{0}")]
+    Throttled(#[from] Throttled),
 
     // From below. Logged with their cause; a client sees only the code.
     #[error("key: {0}")]
@@ -61,6 +65,7 @@ impl SecretError {
         match error {
             KeyError::Store(error) => Self::Store(error),
             KeyError::AccessDenied(_) => Self::KmsDenied,
+            KeyError::Throttled(throttled) => Self::Throttled(throttled),
             error @ KeyError::Device(_) => Self::Key(error),
             error => told(error),
         }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs unmodified AWS clients against the server, and fails loudly.
 
-    .venv/bin/python tests/clients/run.py [--server PROGRAM] [vectors|cli|boto|tour]...
+    .venv/bin/python tests/clients/run.py [--server PROGRAM] [vectors|cli|boto|imports|tour]...
 
 Every part gets a `claviger dev` of its own: a free port, a new SoftHSM token, an empty store. `make
 test-clients` installs and builds what is needed first.
@@ -17,6 +17,7 @@ import sys
 import boto
 import cli
 import harness
+import imports
 import tour
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -42,7 +43,7 @@ def main():
     parser.add_argument("--server", type=pathlib.Path, help="default: the tests' build")
     parser.add_argument("parts", nargs="*", metavar="PART")
     arguments = parser.parse_args()
-    parts = arguments.parts or ["vectors", "cli", "boto", "tour"]
+    parts = arguments.parts or ["vectors", "cli", "boto", "imports", "tour"]
     program = (arguments.server or built_program()).resolve()
     if not program.exists():
         sys.exit(f"run.py: {program} is missing: run `make test-clients`")
@@ -54,7 +55,7 @@ def main():
     results = harness.Results()
     if "vectors" in parts:
         results.run("vectors: the formats, from the outside", vectors)
-    for module in (cli, boto, tour):
+    for module in (cli, boto, imports, tour):
         if module.__name__ in parts:
             served(results, program, module)
     print(f"{results.passed} passed, {results.failed} failed")

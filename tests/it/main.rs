@@ -8,6 +8,7 @@ mod front;
 mod iam;
 mod kms;
 mod pipeline;
+mod quotas;
 mod refusals;
 mod secretsmanager;
 mod sts;

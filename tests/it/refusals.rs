@@ -1,20 +1,54 @@
 //! What holds for every operation of every service: whoever may do nothing is refused, and no body
 //! whatever brings the server down.
-use crate::support::{delegate, policy, token};
-use crate::world::{Someone, World, allow};
+use crate::support::{delegate, policy, token, user_arn};
+use crate::world::{OTHER_REGION, Someone, World, allow};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use claviger::api::SERVICES;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
+
+/// Somebody's public key, DER in base64.
+const P256_PUBLIC: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9\
+                           KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==";
 
 /// Things for the operations to act on.
 struct Things {
     key: String,
     blob: String,
     access_key: String,
+    store: String,
+    signer: String,
+    mac_key: String,
+    agreement: String,
+    capsule: String,
+    /// Of several regions: alone yet, and with a replica.
+    primary: String,
+    replicated: String,
+    grant: String,
+}
+
+/// A request for an external key store with this name.
+fn key_store(name: &str) -> Value {
+    json!({
+        "CustomKeyStoreName": name,
+        "CustomKeyStoreType": "EXTERNAL_KEY_STORE",
+        "XksProxyUriEndpoint": "https://proxy.example.com",
+        "XksProxyUriPath": format!("/{name}/kms/xks/v1"),
+        "XksProxyAuthenticationCredential":
+            {"AccessKeyId": "A".repeat(20), "RawSecretAccessKey": "s".repeat(43)},
+        "XksProxyConnectivity": "PUBLIC_ENDPOINT",
+    })
 }
 
 async fn things(world: &World) -> Things {
     let key = world.key().await;
+    let signer = world.key_of("ECC_NIST_P256", "SIGN_VERIFY").await;
+    let mac_key = world.key_of("HMAC_256", "GENERATE_VERIFY_MAC").await;
+    let agreement = world.key_of("ECC_NIST_P256", "KEY_AGREEMENT").await;
+    let capsule = world.key_of("ML_KEM_768", "ENCAPSULATE_DECAPSULATE").await;
+    let (primary, replicated) = (multi_region(world).await, multi_region(world).await);
+    let body = json!({"KeyId": replicated, "ReplicaRegion": OTHER_REGION});
+    world.kms("ReplicateKey", body).await;
     world.kms("CreateAlias", json!({"AliasName": "alias/app", "TargetKeyId": key})).await;
     let blob = world.hello(&key).await;
     for (at, name) in ["s", "deleted"].into_iter().enumerate() {
@@ -24,30 +58,102 @@ async fn things(world: &World) -> Things {
     let body = json!({"SecretId": "deleted"});
     world.call("secretsmanager", "DeleteSecret", body).await.unwrap();
     let victim = world.user("victim", allow(&["s3:*"])).await;
-    Things { key, blob, access_key: victim.access_key_id }
+    let store = world.kms("CreateCustomKeyStore", key_store("store")).await;
+    let store = store["CustomKeyStoreId"].as_str().unwrap().to_owned();
+    let access_key = victim.access_key_id;
+    let body = json!({"KeyId": key, "GranteePrincipal": user_arn("victim"),
+        "Operations": ["Decrypt"]});
+    let grant = world.kms("CreateGrant", body).await["GrantId"].as_str().unwrap().to_owned();
+    Things {
+        key,
+        blob,
+        access_key,
+        store,
+        signer,
+        mac_key,
+        agreement,
+        capsule,
+        primary,
+        replicated,
+        grant,
+    }
+}
+
+async fn multi_region(world: &World) -> String {
+    let made = world.kms("CreateKey", json!({"MultiRegion": true})).await;
+    made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned()
 }
 
 /// A request that root could make with success, or nearly so.
 fn valid(service: &str, name: &str, things: &Things) -> Value {
-    let Things { key, blob, access_key } = things;
+    let Things { key, blob, access_key, store, signer, mac_key, agreement, capsule, .. } = things;
     let tags = json!([{"TagKey": "a", "TagValue": "b"}]);
     match (service, name) {
         ("kms", "CreateAlias") => json!({"AliasName": "alias/new", "TargetKeyId": key}),
+        ("kms", "CreateCustomKeyStore") => key_store("new"),
+        ("kms", "CreateGrant") => {
+            json!({"KeyId": key, "GranteePrincipal": user_arn("victim"),
+                "Operations": ["Encrypt"]})
+        }
         ("kms", "CreateKey") => json!({"Tags": tags}),
         ("kms", "Decrypt") => json!({"CiphertextBlob": blob}),
         ("kms", "DeleteAlias") => json!({"AliasName": "alias/app"}),
+        ("kms", "DescribeCustomKeyStores") => json!({}),
         ("kms", "Encrypt") => json!({"KeyId": key, "Plaintext": "aGVsbG8="}),
         ("kms", "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext") => {
             json!({"KeyId": key, "KeySpec": "AES_256"})
         }
+        ("kms", "Decapsulate") => {
+            let blob = STANDARD.encode([7; 1088]);
+            json!({"KeyId": capsule, "SharedSecretCiphertextBlob": blob,
+                "EncapsulationAlgorithm": "ML_KEM"})
+        }
+        ("kms", "DeriveSharedSecret") => {
+            json!({"KeyId": agreement, "KeyAgreementAlgorithm": "ECDH", "PublicKey": P256_PUBLIC})
+        }
+        ("kms", "Encapsulate") => {
+            json!({"KeyId": capsule, "EncapsulationAlgorithm": "ML_KEM"})
+        }
+        ("kms", "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext") => {
+            json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"})
+        }
+        ("kms", "GenerateMac") => {
+            json!({"KeyId": mac_key, "Message": "aGVsbG8=", "MacAlgorithm": "HMAC_SHA_256"})
+        }
+        ("kms", "GetPublicKey") => json!({"KeyId": signer}),
+        ("kms", "Sign") => {
+            json!({"KeyId": signer, "Message": "aGVsbG8=", "SigningAlgorithm": "ECDSA_SHA_256"})
+        }
+        ("kms", "UpdateKeyDescription") => json!({"KeyId": key, "Description": "d"}),
+        ("kms", "Verify") => {
+            json!({"KeyId": signer, "Message": "aGVsbG8=", "Signature": "aGVsbG8=",
+                "SigningAlgorithm": "ECDSA_SHA_256"})
+        }
+        ("kms", "VerifyMac") => {
+            json!({"KeyId": mac_key, "Message": "aGVsbG8=", "Mac": "aGVsbG8=",
+                "MacAlgorithm": "HMAC_SHA_256"})
+        }
         ("kms", "GenerateRandom") => json!({"NumberOfBytes": 8}),
         ("kms", "ListAliases" | "ListKeys") => json!({}),
+        ("kms", "ListRetirableGrants") => json!({"RetiringPrincipal": user_arn("victim")}),
+        ("kms", "RetireGrant" | "RevokeGrant") => json!({"KeyId": key, "GrantId": things.grant}),
         ("kms", "PutKeyPolicy") => {
             json!({"KeyId": key, "Policy": policy(&[delegate()]).to_string()})
         }
         ("kms", "ReEncrypt") => json!({"CiphertextBlob": blob, "DestinationKeyId": key}),
+        ("kms", "ReplicateKey") => {
+            json!({"KeyId": things.primary, "ReplicaRegion": OTHER_REGION, "Tags": tags})
+        }
+        ("kms", "UpdatePrimaryRegion") => {
+            json!({"KeyId": things.replicated, "PrimaryRegion": OTHER_REGION})
+        }
         ("kms", "TagResource") => json!({"KeyId": key, "Tags": tags}),
         ("kms", "UntagResource") => json!({"KeyId": key, "TagKeys": ["a"]}),
+        (
+            "kms",
+            "ConnectCustomKeyStore" | "DeleteCustomKeyStore" | "DisconnectCustomKeyStore"
+            | "UpdateCustomKeyStore",
+        ) => json!({"CustomKeyStoreId": store}),
         ("kms", "UpdateAlias") => json!({"AliasName": "alias/app", "TargetKeyId": key}),
         ("kms", _) => json!({"KeyId": key}),
         ("secretsmanager", "CreateSecret") => {
@@ -131,8 +237,11 @@ async fn the_same_bodies_are_good_for_root() {
             let outcome = world.call(service.signing_name, entry.name, body.clone()).await;
             let Err(error) = outcome else { continue };
             let expected = match entry.name {
+                "Verify" => "KMSInvalidSignatureException",
+                "VerifyMac" => "KMSInvalidMacException",
                 "CancelKeyDeletion" => "KMSInvalidStateException",
                 "DeleteUser" => "DeleteConflict",
+                "DisconnectCustomKeyStore" => "CustomKeyStoreInvalidStateException",
                 _ => panic!("{} {body}: {error:?}", entry.name),
             };
             assert_eq!(error.code, expected, "{}", entry.name);

@@ -9,7 +9,9 @@ use claviger::call::{Arrival, Outbox, Server, ServiceTable};
 use claviger::clock::{Clock, TestClock};
 use claviger::http::{Front, Limits, Listener};
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
+use claviger::last_use::LastUses;
 use claviger::monitor::Metrics;
+use claviger::quotas::{Quotas, Settings};
 use claviger::random::{Random, SeededRandom};
 use claviger::root_of_trust::RootOfTrust;
 use claviger::store::{Memory, Store};
@@ -58,6 +60,15 @@ impl World {
 
     /// The same seed, the same bytes.
     pub async fn seeded(seed: u64) -> Self {
+        Self::assembled(seed, Settings::default()).await
+    }
+
+    /// With a `[quotas]` section.
+    pub async fn with_quotas(section: &str) -> Self {
+        Self::assembled(1, toml::from_str(section).unwrap()).await
+    }
+
+    async fn assembled(seed: u64, quotas: Settings) -> Self {
         let data = tempfile::tempdir().unwrap();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
         let mut device_seed = [0; 32];
@@ -77,7 +88,10 @@ impl World {
             random,
             regions: [REGION, OTHER_REGION].iter().map(|r| r.parse().unwrap()).collect(),
             metrics: Metrics::default(),
+            quotas: Quotas::new(quotas),
             outbox: Outbox::default(),
+            heavy: Server::heavy_turns(),
+            last_uses: LastUses::default(),
         });
         let root = root_of(&server, ACCOUNT).await;
         root_of(&server, OTHER_ACCOUNT).await;
@@ -169,6 +183,13 @@ impl World {
     /// A new symmetric key in [`REGION`]; answers its ARN.
     pub async fn key(&self) -> String {
         let made = self.call("kms", "CreateKey", json!({})).await.unwrap();
+        made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned()
+    }
+
+    /// A new key of this spec and usage in [`REGION`]; answers its ARN.
+    pub async fn key_of(&self, spec: &str, usage: &str) -> String {
+        let body = json!({"KeySpec": spec, "KeyUsage": usage});
+        let made = self.call("kms", "CreateKey", body).await.unwrap();
         made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned()
     }
 

@@ -116,6 +116,8 @@ fn nothing_secret_is_written_anywhere() {
         ("the secret binary", binary.clone()),
         ("the secret access key", deployment.admin.1.clone().into_bytes()),
         ("the PIN", token.pin().into_bytes()),
+        ("the cluster's password", CLUSTER_PASSWORD.into()),
+        ("the proxy's secret", PROXY_SECRET.into()),
     ]
     .into();
 
@@ -142,6 +144,7 @@ fn nothing_secret_is_written_anywhere() {
         client.kms("Encrypt", body).unwrap_err();
     }
     use_secrets(&mut client, string, &binary);
+    let stores = make_key_stores(&mut client);
     let key = client.query("iam", "CreateAccessKey", &[]).unwrap().value;
     let secret = elements(&key, "SecretAccessKey").remove(0);
     markers.insert("the new secret access key", secret.into_bytes());
@@ -169,6 +172,32 @@ fn nothing_secret_is_written_anywhere() {
     let exit = process.stop();
     assert_eq!(exit.status.code(), Some(0), "{exit:#?}");
     assert_absent(&everything(dir), &markers);
+
+    // The records were written all the same.
+    let process = deployment.serve();
+    let mut client = deployment.client(&process);
+    assert_eq!(client.kms("DescribeCustomKeyStores", json!({})).unwrap(), stores);
+    assert_absent(&everything(dir), &markers);
+}
+
+const CLUSTER_PASSWORD: &str = "kmsuser-password-marker-77";
+const PROXY_SECRET: &str = "proxy/secret+marker/0123456789abcdefghijklmnop=";
+
+/// Custom key stores of both types; answers what the server shows of them.
+fn make_key_stores(client: &mut Client) -> Value {
+    let of_cluster = json!({"CustomKeyStoreName": "hsm", "CloudHsmClusterId": "cluster-2a23b4cdefg",
+        "TrustAnchorCertificate": "certificate", "KeyStorePassword": CLUSTER_PASSWORD});
+    let external = json!({"CustomKeyStoreName": "xks", "CustomKeyStoreType": "EXTERNAL_KEY_STORE",
+        "XksProxyUriEndpoint": "https://proxy.example.com", "XksProxyUriPath": "/kms/xks/v1",
+        "XksProxyAuthenticationCredential":
+            {"AccessKeyId": "ABCDEFGHIJKLMNOPQRST", "RawSecretAccessKey": PROXY_SECRET},
+        "XksProxyConnectivity": "PUBLIC_ENDPOINT"});
+    for body in [of_cluster, external] {
+        client.kms("CreateCustomKeyStore", body.clone()).unwrap();
+        // The same again is refused, and its secret is no part of the refusal.
+        client.kms("CreateCustomKeyStore", body).unwrap_err();
+    }
+    client.kms("DescribeCustomKeyStores", json!({})).unwrap()
 }
 
 /// SDKs make one by themselves.

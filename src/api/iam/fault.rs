@@ -14,6 +14,7 @@ impl ServiceError for Error {
             Self::MalformedPolicy(_) => ("MalformedPolicyDocument", 400),
             Self::InvalidInput(_) => ("InvalidInput", 400),
             Self::AccessDenied(e) => return Fault::access_denied(Protocol::Query, e.to_string()),
+            Self::Throttled(_) => return Fault::throttled(Protocol::Query),
             Self::Store(_) => return Fault::server("ServiceFailure"),
         };
         Fault::client(code, self.to_string()).with_status(status)

@@ -1,11 +1,18 @@
 //! What the KMS operations share: finding a key and asking for permission on it, in one step.
 use super::Error;
+use super::get_key_last_usage::unused_days;
+use super::grants::by_policy_or_grant;
+pub(super) use super::grants::check_grant_tokens;
 use crate::authorize::{AccessDenied, Authorized, Conditions};
 use crate::call::Call;
+use crate::keys::grant::{Asked, GrantOperation};
 use crate::keys::{self, Accept, Found, Missing};
-use crate::memory::LockedKey;
+use crate::memory::SecretBytes;
+use crate::primitives::{KeySpec, MessageType, PrivateKey};
 use crate::types::{EncryptionContext, Tags};
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use zeroize::Zeroizing;
 
 /// What a stranger's refusal calls a key.
 pub(super) const THIS_RESOURCE: &str = "this resource";
@@ -21,7 +28,7 @@ pub(in crate::api) async fn authorized_key(
 ) -> Result<Authorized<Found>, Error> {
     let (account, region) = (call.account().clone(), call.region().clone());
     let found = keys::find(&mut call.tx, &account, &region, named, accept).await;
-    authorize(call, found, action, conditions, THIS_RESOURCE)
+    authorize(call, found, action, conditions, THIS_RESOURCE).await
 }
 
 /// The same for the key that a ciphertext names.
@@ -33,67 +40,146 @@ pub(in crate::api) async fn authorized_key_of(
 ) -> Result<Authorized<Found>, Error> {
     let (account, region) = (call.account().clone(), call.region().clone());
     let found = keys::find_for(&mut call.tx, &account, &region, blob).await;
-    authorize(call, found, action, conditions, OF_CIPHERTEXT)
+    authorize(call, found, action, conditions, OF_CIPHERTEXT).await
 }
 
 /// The same for a key that is at hand.
-pub(in crate::api) fn authorized_found(
+pub(in crate::api) async fn authorized_found(
     call: &mut Call<'_>,
     found: Found,
     action: &'static str,
     conditions: Conditions,
 ) -> Result<Authorized<Found>, Error> {
-    authorize(call, Ok(found), action, conditions, THIS_RESOURCE)
+    authorize(call, Ok(found), action, conditions, THIS_RESOURCE).await
 }
 
-/// A key that is missing elsewhere and a key that forbids give a stranger the same answer.
-pub(super) fn authorize(
+/// By policies or, where they do not allow it, by a grant.
+pub(super) async fn authorize(
     call: &mut Call<'_>,
     found: Result<Found, Missing>,
     action: &'static str,
     mut conditions: Conditions,
     what: &'static str,
 ) -> Result<Authorized<Found>, Error> {
-    let found = match found {
-        Ok(found) => found,
-        Err(Missing::Own(error)) => return Err(error),
-        Err(Missing::Foreign(_)) => {
-            return Err(AccessDenied::unknown_resource(call.principal(), action, what).into());
-        }
-    };
+    let found = there(call, found, action, what)?;
     conditions.add("kms:calleraccount", call.account().as_str());
     let foreign = found.account != *call.account();
-    call.authorize(action, found, conditions).map_err(|denied| {
-        if foreign {
+    let by_grant = GrantOperation::of_action(action).filter(|_| found.granted);
+    let allowed = match by_grant {
+        None => call.authorize(action, found, conditions).map_err(Error::from),
+        Some(operation) => {
+            let same = conditions.clone();
+            let asked = Asked::Use(operation, &same);
+            by_policy_or_grant(call, found, action, conditions, asked).await
+        }
+    };
+    allowed.map_err(|error| hidden(call, error, foreign, action, what))
+}
+
+/// The key, if there is one. One that is missing elsewhere and one that forbids give a stranger the
+/// same answer.
+pub(super) fn there(
+    call: &Call<'_>,
+    found: Result<Found, Missing>,
+    action: &'static str,
+    what: &'static str,
+) -> Result<Found, Error> {
+    found.map_err(|missing| match missing {
+        Missing::Own(error) => error,
+        Missing::Foreign(_) => {
             AccessDenied::unknown_resource(call.principal(), action, what).into()
-        } else {
-            denied.into()
         }
     })
 }
 
-/// The condition keys of cryptographic operations.
-pub(in crate::api) fn crypto_conditions(context: &EncryptionContext) -> Conditions {
+/// A refusal as a stranger may read it.
+pub(super) fn hidden(
+    call: &Call<'_>,
+    error: Error,
+    foreign: bool,
+    action: &'static str,
+    what: &'static str,
+) -> Error {
+    match error {
+        Error::AccessDenied(_) if foreign => {
+            AccessDenied::unknown_resource(call.principal(), action, what).into()
+        }
+        error => error,
+    }
+}
+
+/// The key that a cryptographic operation uses: permitted, and in a state to be used.
+pub(super) async fn crypto_key(
+    call: &mut Call<'_>,
+    named: &str,
+    operation: &'static str,
+    action: &'static str,
+    tokens: Option<&Vec<String>>,
+    conditions: Conditions,
+) -> Result<Authorized<Found>, Error> {
+    check_grant_tokens(call, tokens)?;
+    let key = authorized_key(call, named, Accept::KeyOrAlias, action, conditions).await?;
+    ready(call, &key, operation)?;
+    Ok(key)
+}
+
+/// What holds for every use of a key, however it was found.
+pub(in crate::api) fn ready(
+    call: &mut Call<'_>,
+    key: &Authorized<Found>,
+    operation: &'static str,
+) -> Result<(), Error> {
+    call.throttle_use(operation, key.spec)?;
+    key.permits(operation)?;
+    key.unexpired(call.now)?;
+    // Reading a public key is no use of the key.
+    if operation != "GetPublicKey" {
+        call.uses_key(&key.region, &key.id, operation);
+    }
+    Ok(())
+}
+
+/// The caller's own key, which may be told to end: what DisableKey and ScheduleKeyDeletion ask about
+/// besides.
+pub(super) async fn unneeded_key(
+    call: &mut Call<'_>,
+    named: &str,
+    action: &'static str,
+    mut conditions: Conditions,
+) -> Result<Authorized<Found>, Error> {
+    let (account, region) = (call.account().clone(), call.region().clone());
+    let found = keys::find(&mut call.tx, &account, &region, named, Accept::Key).await;
+    if let Ok(key) = &found {
+        let days = unused_days(call, key).await?;
+        conditions.add("kms:trailingdayswithoutkeyusage", days);
+    }
+    let key = authorize(call, found, action, conditions, THIS_RESOURCE).await?;
+    own(call, &key)?;
+    Ok(key)
+}
+
+/// The condition keys of operations that encrypt or decrypt.
+pub(in crate::api) fn crypto_conditions(
+    algorithm: &str,
+    context: &EncryptionContext,
+) -> Conditions {
     let mut conditions = Conditions::default();
-    conditions.add("kms:encryptionalgorithm", keys::ALGORITHM);
+    conditions.add("kms:encryptionalgorithm", algorithm);
     conditions.add_encryption_context(&context.0);
     conditions
 }
 
-/// Only symmetric keys are served, and they have one algorithm.
-pub(super) fn check_algorithm(algorithm: Option<&str>) -> Result<(), Error> {
-    match algorithm {
-        None | Some(keys::ALGORITHM) => Ok(()),
-        Some(other) => Err(Error::IncompatibleAlgorithm(other.to_owned())),
-    }
+/// The algorithm that a request names. One that the model knows and no key has here (SM2) fits no
+/// key.
+pub(super) fn algorithm<A: FromStr>(key: &Found, named: &str) -> Result<A, Error> {
+    let unknown = |_| Error::IncompatibleAlgorithm { algorithm: named.into(), spec: key.spec };
+    named.parse().map_err(unknown)
 }
 
-/// There are no grants yet, so no token can be one of ours.
-pub(super) fn check_grant_tokens(tokens: Option<&Vec<String>>) -> Result<(), Error> {
-    match tokens {
-        Some(tokens) if !tokens.is_empty() => Err(Error::InvalidGrantToken),
-        _ => Ok(()),
-    }
+/// What Sign and Verify are given: the message itself, if the caller does not say.
+pub(super) fn message_type(named: Option<&str>) -> Result<MessageType, Error> {
+    let unknown = |_| Error::Validation("MessageType is unknown.".into());
+    named.map_or(Ok(MessageType::Raw), |named| named.parse().map_err(unknown))
 }
 
 /// Answers for attested enclaves are not served.
@@ -123,13 +209,36 @@ pub(super) fn missing_blob() -> Error {
     )
 }
 
-/// New key material: the system's generator and the device's, mixed.
-pub(super) async fn fresh_material(call: &Call<'_>) -> Result<LockedKey, Error> {
-    Ok(call.server.root.fresh_key().await?)
+/// New key material. Symmetric keys and HMAC keys are the system's randomness and the device's,
+/// mixed; key pairs are what the library makes from the system's.
+pub(super) async fn fresh_material(call: &Call<'_>, spec: KeySpec) -> Result<SecretBytes, Error> {
+    let one = call.server.root.fresh_key().await?;
+    if spec.is_symmetric() {
+        return Ok(one.into());
+    }
+    if let Some(bytes) = spec.hmac_bytes() {
+        let two = call.server.root.fresh_key().await?;
+        let mut both = Zeroizing::new([one.expose().as_slice(), two.expose()].concat());
+        both.truncate(bytes);
+        return Ok(SecretBytes::new(&both));
+    }
+    Ok(SecretBytes::new(&*generate_pair(call, spec).await?))
+}
+
+/// A new key pair, PKCS#8. Away from the threads that serve requests: an RSA key takes seconds.
+pub(super) async fn generate_pair(
+    call: &Call<'_>,
+    spec: KeySpec,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let random = call.random();
+    match call.compute(move || PrivateKey::generate(spec, &*random)).await {
+        Some(made) => Ok(made?),
+        None => Err(Error::Primitive("key generation")),
+    }
 }
 
 /// A tag as KMS writes it.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Tag {
     pub tag_key: String,

@@ -30,8 +30,8 @@ impl Operation for CreateAlias {
         alias.not_reserved()?;
         own(call, &key)?;
         key.customer_managed()?;
-        let now = call.now;
-        alias.create(&mut call.tx, &key, now).await?;
+        let (now, most) = (call.now, call.resource_quotas().aliases_per_key);
+        alias.create(&mut call.tx, &key, most, now).await?;
         Ok(Empty)
     }
 }

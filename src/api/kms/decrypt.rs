@@ -1,10 +1,12 @@
 use super::common::{
-    Recipient, authorized_key, authorized_key_of, check_algorithm, check_dry_run,
-    check_grant_tokens, check_recipient, crypto_conditions, missing_blob, without_blob,
+    Recipient, algorithm, authorized_key, authorized_key_of, check_dry_run, check_grant_tokens,
+    check_recipient, crypto_conditions, missing_blob, ready, without_blob,
 };
+use super::encrypt::DEFAULT_ALGORITHM;
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
-use crate::keys::{self, ALGORITHM, Accept};
+use crate::keys::{self, Accept};
+use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
 
@@ -44,33 +46,36 @@ impl Operation for Decrypt {
         &["KeyId", "EncryptionAlgorithm", "EncryptionContext=", "DryRun", "DryRunModifiers"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<DecryptResponse, Error> {
-        check_grant_tokens(self.grant_tokens.as_ref())?;
-        check_algorithm(self.encryption_algorithm.as_deref())?;
+        check_grant_tokens(call, self.grant_tokens.as_ref())?;
         check_recipient(self.recipient.as_ref())?;
         let context = self.encryption_context.unwrap_or_default();
         keys::check_context(&context)?;
-        let conditions = crypto_conditions(&context);
+        let named = self.encryption_algorithm.as_deref().unwrap_or(DEFAULT_ALGORITHM);
+        let conditions = crypto_conditions(named, &context);
         let action = "kms:Decrypt";
         let key = match (&self.key_id, &self.ciphertext_blob) {
-            (Some(named), _) => {
-                authorized_key(call, named, Accept::KeyOrAlias, action, conditions).await?
+            (Some(id), _) => {
+                authorized_key(call, id, Accept::KeyOrAlias, action, conditions).await?
             }
             (None, Some(blob)) => authorized_key_of(call, blob, action, conditions).await?,
             (None, None) => return Err(missing_blob()),
         };
+        ready(call, &key, Self::NAME)?;
+        let algorithm = algorithm::<EncryptionAlgorithm>(&key, named)?;
+        key.encrypts_with(algorithm, &context, Self::NAME)?;
         let Some(blob) = self.ciphertext_blob else {
-            key.usable()?;
             return Err(without_blob(self.dry_run, self.dry_run_modifiers.as_deref()));
         };
-        let (plaintext, material_id) = key.decrypt(&mut call.tx, &blob, &context).await?;
+        let (plaintext, material_id) =
+            key.decrypt(&mut call.tx, algorithm, &blob, &context).await?;
         check_dry_run(self.dry_run)?;
-        call.record("keyMaterialId", material_id.clone());
+        call.record_material("keyMaterialId", material_id.as_ref());
         Ok(DecryptResponse {
             key_id: key.arn.clone(),
             plaintext: Some(plaintext),
-            encryption_algorithm: ALGORITHM.into(),
+            encryption_algorithm: algorithm.to_string(),
             ciphertext_for_recipient: None,
-            key_material_id: Some(material_id),
+            key_material_id: material_id,
         })
     }
 }

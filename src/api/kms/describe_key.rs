@@ -29,7 +29,7 @@ impl Operation for DescribeKey {
     const RECORDED: &'static [&'static str] = &["KeyId"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<DescribeKeyResponse, Error> {
-        check_grant_tokens(self.grant_tokens.as_ref())?;
+        check_grant_tokens(call, self.grant_tokens.as_ref())?;
         if self.key_id == SECRETS_MANAGER_ALIAS {
             service_key(call).await?;
         }

@@ -1,8 +1,7 @@
-use super::common::{authorized_key, own};
+use super::common::unneeded_key;
 use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Empty, Operation};
-use crate::keys::Accept;
 use serde::{Deserialize, Serialize};
 
 /// Makes a key unusable until `EnableKey`.
@@ -21,9 +20,7 @@ impl Operation for DisableKey {
 
     async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
         let action = "kms:DisableKey";
-        let key =
-            authorized_key(call, &self.key_id, Accept::Key, action, Conditions::default()).await?;
-        own(call, &key)?;
+        let key = unneeded_key(call, &self.key_id, action, Conditions::default()).await?;
         key.disable(&mut call.tx)?;
         Ok(Empty)
     }

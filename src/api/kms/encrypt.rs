@@ -1,9 +1,8 @@
-use super::common::{
-    authorized_key, check_algorithm, check_dry_run, check_grant_tokens, crypto_conditions,
-};
+use super::common::{algorithm, check_dry_run, crypto_conditions, crypto_key};
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
-use crate::keys::{self, ALGORITHM, Accept};
+use crate::keys;
+use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +26,9 @@ pub struct EncryptResponse {
     encryption_algorithm: String,
 }
 
+/// What the members that name an encryption algorithm mean when they are absent.
+pub(super) const DEFAULT_ALGORITHM: &str = EncryptionAlgorithm::SymmetricDefault.as_str();
+
 impl Operation for Encrypt {
     type Service = Kms;
     type Response = EncryptResponse;
@@ -36,22 +38,23 @@ impl Operation for Encrypt {
         &["KeyId", "EncryptionAlgorithm", "EncryptionContext=", "DryRun"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<EncryptResponse, Error> {
-        check_grant_tokens(self.grant_tokens.as_ref())?;
-        check_algorithm(self.encryption_algorithm.as_deref())?;
         let context = self.encryption_context.unwrap_or_default();
         keys::check_context(&context)?;
-        let conditions = crypto_conditions(&context);
-        let key = authorized_key(call, &self.key_id, Accept::KeyOrAlias, "kms:Encrypt", conditions)
-            .await?;
-        key.usable()?;
+        let named = self.encryption_algorithm.as_deref().unwrap_or(DEFAULT_ALGORITHM);
+        let conditions = crypto_conditions(named, &context);
+        let tokens = self.grant_tokens.as_ref();
+        let key =
+            crypto_key(call, &self.key_id, Self::NAME, "kms:Encrypt", tokens, conditions).await?;
+        let algorithm = algorithm::<EncryptionAlgorithm>(&key, named)?;
+        key.encrypts_with(algorithm, &context, Self::NAME)?;
         check_dry_run(self.dry_run)?;
-        let random = call.random();
-        let sealed = key.encrypt(&mut call.tx, &*random, self.plaintext.expose(), &context).await?;
-        call.record("keyMaterialId", sealed.material_id);
+        let (random, plaintext) = (call.random(), self.plaintext.expose());
+        let sealed = key.encrypt(&mut call.tx, &*random, algorithm, plaintext, &context).await?;
+        call.record_material("keyMaterialId", sealed.material_id.as_ref());
         Ok(EncryptResponse {
             ciphertext_blob: sealed.blob,
             key_id: key.arn.clone(),
-            encryption_algorithm: ALGORITHM.into(),
+            encryption_algorithm: algorithm.to_string(),
         })
     }
 }

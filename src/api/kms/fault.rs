@@ -1,6 +1,7 @@
 //! How AWS names each failure of a key operation: the code and the status, one line each.
 use super::Error;
 use crate::call::OperationError;
+use crate::keys::stores::KeyStoreError;
 use crate::store::StoreError;
 use crate::wire::{Fault, Protocol, ServiceError};
 
@@ -9,28 +10,57 @@ impl ServiceError for Error {
         let code = match self {
             Self::NotFound(_) => "NotFoundException",
             Self::Disabled(_) => "DisabledException",
-            Self::InvalidState(..) | Self::NotPendingDeletion(_) => "KMSInvalidStateException",
+            Self::InvalidState(..) | Self::NotPendingDeletion(_) | Self::NothingToRotateTo(_) => {
+                "KMSInvalidStateException"
+            }
+            Self::RotationIsNear(_) => "ConflictException",
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::IncorrectKey => "IncorrectKeyException",
-            Self::InvalidKeyUsage { .. } | Self::IncompatibleAlgorithm(_) => {
+            Self::InvalidKeyUsage { .. }
+            | Self::InvalidKeySpec { .. }
+            | Self::IncompatibleAlgorithm { .. } => {
                 "InvalidKeyUsageException"
             }
+            Self::InvalidSignature => "KMSInvalidSignatureException",
+            Self::InvalidMac => "KMSInvalidMacException",
             Self::Validation(_) => "ValidationException",
             Self::Unsupported(_) => "UnsupportedOperationException",
-            Self::AliasExists(_) => "AlreadyExistsException",
+            Self::AliasExists(_) | Self::KeyExists(_) => "AlreadyExistsException",
             Self::InvalidAliasName(_) => "InvalidAliasNameException",
             Self::LimitExceeded(_) => "LimitExceededException",
             Self::Tag(_) => "TagException",
             Self::MalformedPolicy(_) => "MalformedPolicyDocumentException",
             Self::InvalidMarker => "InvalidMarkerException",
             Self::InvalidGrantToken => "InvalidGrantTokenException",
+            Self::InvalidGrantId => "InvalidGrantIdException",
+            Self::InvalidArn(_) => "InvalidArnException",
+            Self::InvalidImportToken => "InvalidImportTokenException",
+            Self::ExpiredImportToken => "ExpiredImportTokenException",
+            Self::IncorrectKeyMaterial(_) => "IncorrectKeyMaterialException",
+            Self::MaterialPending { .. } => "KMSInvalidStateException",
             Self::CustomKeyStoreNotFound(_) => "CustomKeyStoreNotFoundException",
+            Self::KeyStore(e) => key_store(e),
             Self::DryRun => "DryRunOperationException",
+            Self::Throttled(_) => "ThrottlingException",
             Self::AccessDenied(e) => return Fault::access_denied(Protocol::Json, e.to_string()),
             Self::Device(_) => return Fault::server("KeyUnavailableException"),
-            Self::Store(_) => return Fault::server("KMSInternalException"),
+            Self::Store(_) | Self::Primitive(_) => return Fault::server("KMSInternalException"),
         };
         Fault::client(code, self.to_string())
+    }
+}
+
+fn key_store(error: &KeyStoreError) -> &'static str {
+    match error {
+        KeyStoreError::InvalidState { .. } => "CustomKeyStoreInvalidStateException",
+        KeyStoreError::NameInUse(_) => "CustomKeyStoreNameInUseException",
+        KeyStoreError::HasKeys(_) => "CustomKeyStoreHasCMKsException",
+        KeyStoreError::ClusterInUse(_) => "CloudHsmClusterInUseException",
+        KeyStoreError::ClusterNotActive(_) => "CloudHsmClusterNotActiveException",
+        KeyStoreError::ClusterNotRelated(_) => "CloudHsmClusterNotRelatedException",
+        KeyStoreError::UriInUse(_) => "XksProxyUriInUseException",
+        KeyStoreError::EndpointInUse(_) => "XksProxyUriEndpointInUseException",
+        KeyStoreError::VpcEndpointServiceInUse(_) => "XksProxyVpcEndpointServiceInUseException",
     }
 }
 

@@ -1,10 +1,10 @@
-use super::common::{
-    Recipient, authorized_key, check_dry_run, check_grant_tokens, check_recipient,
-    crypto_conditions,
-};
+use super::common::{Recipient, check_dry_run, check_recipient, crypto_conditions, crypto_key};
+use super::encrypt::DEFAULT_ALGORITHM;
 use super::{Error, Kms};
+use crate::authorize::Authorized;
 use crate::call::{Call, Operation};
-use crate::keys::{self, Accept};
+use crate::keys::{self, Found};
+use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
 
@@ -44,20 +44,20 @@ impl Operation for GenerateDataKey {
 
     async fn execute(self, call: &mut Call<'_>) -> Result<GenerateDataKeyResponse, Error> {
         check_recipient(self.recipient.as_ref())?;
-        check_grant_tokens(self.grant_tokens.as_ref())?;
         let wanted = Wanted {
             key_id: self.key_id,
             context: self.encryption_context.unwrap_or_default(),
             bytes: length(self.number_of_bytes, self.key_spec.as_deref())?,
+            tokens: self.grant_tokens,
             dry_run: self.dry_run,
         };
-        let made = wanted.make(call, "kms:GenerateDataKey").await?;
+        let made = wanted.make(call, Self::NAME, "kms:GenerateDataKey").await?;
         Ok(GenerateDataKeyResponse {
             ciphertext_blob: made.sealed.blob,
             plaintext: Some(made.plaintext),
             key_id: made.key_id,
             ciphertext_for_recipient: None,
-            key_material_id: Some(made.sealed.material_id),
+            key_material_id: made.sealed.material_id,
         })
     }
 }
@@ -81,6 +81,7 @@ pub(super) struct Wanted {
     pub key_id: String,
     pub context: EncryptionContext,
     pub bytes: usize,
+    pub tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
 }
 
@@ -91,24 +92,38 @@ pub(super) struct Made {
     pub key_id: Arn,
 }
 
+/// Only symmetric keys encrypt data keys.
+pub(in crate::api) fn wraps_data_keys(
+    key: &Authorized<Found>,
+    context: &EncryptionContext,
+    operation: &'static str,
+) -> Result<(), Error> {
+    if key.spec.is_symmetric() {
+        return key.encrypts_with(EncryptionAlgorithm::SymmetricDefault, context, operation);
+    }
+    Err(Error::InvalidKeySpec { arn: key.arn.clone(), spec: key.spec, operation })
+}
+
 impl Wanted {
     pub(super) async fn make(
         self,
         call: &mut Call<'_>,
+        operation: &'static str,
         action: &'static str,
     ) -> Result<Made, Error> {
         keys::check_context(&self.context)?;
-        let conditions = crypto_conditions(&self.context);
-        let key =
-            authorized_key(call, &self.key_id, Accept::KeyOrAlias, action, conditions).await?;
-        key.usable()?;
+        let conditions = crypto_conditions(DEFAULT_ALGORITHM, &self.context);
+        let tokens = self.tokens.as_ref();
+        let key = crypto_key(call, &self.key_id, operation, action, tokens, conditions).await?;
+        wraps_data_keys(&key, &self.context, operation)?;
         check_dry_run(self.dry_run)?;
         let random = call.random();
         let mut data_key = vec![0; self.bytes];
         random.fill(&mut data_key);
         let plaintext = Plaintext::new(data_key);
-        let sealed = key.encrypt(&mut call.tx, &*random, plaintext.expose(), &self.context).await?;
-        call.record("keyMaterialId", sealed.material_id.clone());
+        let (algorithm, bytes) = (EncryptionAlgorithm::SymmetricDefault, plaintext.expose());
+        let sealed = key.encrypt(&mut call.tx, &*random, algorithm, bytes, &self.context).await?;
+        call.record_material("keyMaterialId", sealed.material_id.as_ref());
         Ok(Made { plaintext, sealed, key_id: key.arn.clone() })
     }
 }

@@ -1,4 +1,3 @@
-use super::common::check_grant_tokens;
 use super::generate_data_key::{Wanted, length};
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
@@ -38,18 +37,18 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         self,
         call: &mut Call<'_>,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Error> {
-        check_grant_tokens(self.grant_tokens.as_ref())?;
         let wanted = Wanted {
             key_id: self.key_id,
             context: self.encryption_context.unwrap_or_default(),
             bytes: length(self.number_of_bytes, self.key_spec.as_deref())?,
+            tokens: self.grant_tokens,
             dry_run: self.dry_run,
         };
-        let made = wanted.make(call, "kms:GenerateDataKeyWithoutPlaintext").await?;
+        let made = wanted.make(call, Self::NAME, "kms:GenerateDataKeyWithoutPlaintext").await?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: made.sealed.blob,
             key_id: made.key_id,
-            key_material_id: Some(made.sealed.material_id),
+            key_material_id: made.sealed.material_id,
         })
     }
 }

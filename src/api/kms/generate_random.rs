@@ -2,6 +2,7 @@ use super::common::{Recipient, check_recipient};
 use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
+use crate::keys::stores;
 use crate::types::{Blob, Plaintext};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +35,7 @@ impl Operation for GenerateRandom {
         check_recipient(self.recipient.as_ref())?;
         call.authorize("kms:GenerateRandom", call.whole_account(), Conditions::default())?;
         if let Some(id) = self.custom_key_store_id {
-            return Err(Error::CustomKeyStoreNotFound(id));
+            return Err(from_cluster(call, &id).await?);
         }
         let count = self.number_of_bytes.and_then(|n| usize::try_from(n).ok());
         let count = count.ok_or_else(|| Error::Validation("NumberOfBytes is required.".into()))?;
@@ -43,4 +44,16 @@ impl Operation for GenerateRandom {
         let plaintext = Some(Plaintext::new(bytes));
         Ok(GenerateRandomResponse { plaintext, ciphertext_for_recipient: None })
     }
+}
+
+/// Why a store's cluster makes no random bytes. Its own generator is asked for, so the server's must
+/// not answer in its place; and no cluster answers before there is a driver for one.
+async fn from_cluster(call: &mut Call<'_>, id: &str) -> Result<Error, Error> {
+    let (account, region) = (call.account().clone(), call.region().clone());
+    let store = stores::find(&mut call.tx, &account, &region, id).await?;
+    if store.cluster().is_none() {
+        let text = format!("{id} is an external key store, which makes no random bytes.");
+        return Err(Error::Unsupported(text));
+    }
+    Ok(stores::connected(&mut call.tx, &account, &region, id).await?.without_driver())
 }

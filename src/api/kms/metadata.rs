@@ -1,6 +1,7 @@
 //! `KeyMetadata`, as CreateKey and DescribeKey answer it.
-use crate::keys::{ALGORITHM, Key, KeyManager, KeyState, ORIGIN, SPEC, USAGE};
-use crate::types::{Arn, Timestamp};
+use crate::keys::{self, Key, KeyManager, KeyMaterial, KeyState, MultiRegion, Origin};
+use crate::primitives::{ECDH, KeyUsage, ML_KEM};
+use crate::types::{Arn, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -82,14 +83,64 @@ struct XksKeyConfiguration {
     id: Option<String>,
 }
 
+/// The algorithms that a key takes: of these lists AWS answers the one that its usage gives it.
+#[derive(Debug, Default)]
+pub(super) struct Algorithms {
+    pub encryption: Option<Vec<String>>,
+    pub signing: Option<Vec<String>>,
+    pub mac: Option<Vec<String>>,
+    pub agreement: Option<Vec<String>>,
+    pub encapsulation: Option<Vec<String>>,
+}
+
+impl Algorithms {
+    pub(super) fn of(key: &Key) -> Self {
+        fn words<A: ToString>(all: &[A]) -> Option<Vec<String>> {
+            Some(all.iter().map(ToString::to_string).collect())
+        }
+        let (spec, none) = (key.spec, Self::default());
+        match key.usage {
+            KeyUsage::EncryptDecrypt => {
+                Self { encryption: words(spec.encryption_algorithms()), ..none }
+            }
+            KeyUsage::SignVerify => Self { signing: words(spec.signing_algorithms()), ..none },
+            KeyUsage::GenerateVerifyMac => Self { mac: words(spec.mac_algorithms()), ..none },
+            KeyUsage::KeyAgreement => Self { agreement: words(&[ECDH]), ..none },
+            KeyUsage::EncapsulateDecapsulate => Self { encapsulation: words(&[ML_KEM]), ..none },
+        }
+    }
+}
+
+impl MultiRegionConfiguration {
+    fn of(key: &Key, all: &MultiRegion) -> Self {
+        let place = |region: &Region| MultiRegionKey {
+            arn: Some(keys::arn(&key.account, region, &key.id).to_string()),
+            region: Some(region.to_string()),
+        };
+        Self {
+            multi_region_key_type: Some(
+                if key.is_primary() { "PRIMARY" } else { "REPLICA" }.into(),
+            ),
+            primary_key: Some(place(&all.primary)),
+            replica_keys: Some(all.replicas.iter().map(place).collect()),
+        }
+    }
+}
+
+/// Of imported material: whether it expires.
+pub(super) fn expiration_model(material: &KeyMaterial) -> &'static str {
+    match material.valid_to {
+        Some(_) => "KEY_MATERIAL_EXPIRES",
+        None => "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    }
+}
+
 impl From<&Key> for KeyMetadata {
     /// What a member does not apply to, AWS leaves out (AWS KMS API reference, KeyMetadata).
     fn from(key: &Key) -> Self {
-        let state = match key.state {
-            KeyState::Enabled => "Enabled",
-            KeyState::Disabled => "Disabled",
-            KeyState::PendingDeletion => "PendingDeletion",
-        };
+        let algorithms = Algorithms::of(key);
+        // Of imported material, the state of what encrypts now.
+        let imported = key.current().filter(|m| key.origin == Origin::External && m.present);
         Self {
             account: Some(key.account.to_string()),
             key_id: key.id.clone(),
@@ -97,27 +148,33 @@ impl From<&Key> for KeyMetadata {
             creation_date: Some(key.created),
             enabled: Some(key.state == KeyState::Enabled),
             description: Some(key.description.clone()),
-            key_usage: Some(USAGE.into()),
-            key_state: Some(state.into()),
+            key_usage: Some(key.usage.to_string()),
+            key_state: Some(key.state.as_str().into()),
             deletion_date: key.deletion,
-            valid_to: None,
-            origin: Some(ORIGIN.into()),
-            custom_key_store_id: None,
+            valid_to: imported.and_then(|m| m.valid_to),
+            origin: Some(key.origin.as_str().into()),
+            custom_key_store_id: key.custom_key_store.clone(),
             cloud_hsm_cluster_id: None,
-            expiration_model: None,
+            expiration_model: imported.map(|m| expiration_model(m).into()),
             key_manager: Some(key.manager),
-            customer_master_key_spec: Some(SPEC.into()),
-            key_spec: Some(SPEC.into()),
-            encryption_algorithms: Some(vec![ALGORITHM.into()]),
-            signing_algorithms: None,
-            key_agreement_algorithms: None,
-            encapsulation_algorithms: None,
-            multi_region: Some(false),
-            multi_region_configuration: None,
-            pending_deletion_window_in_days: None,
-            mac_algorithms: None,
+            customer_master_key_spec: Some(key.spec.to_string()),
+            key_spec: Some(key.spec.to_string()),
+            encryption_algorithms: algorithms.encryption,
+            signing_algorithms: algorithms.signing,
+            key_agreement_algorithms: algorithms.agreement,
+            encapsulation_algorithms: algorithms.encapsulation,
+            multi_region: Some(key.multi_region.is_some()),
+            multi_region_configuration: key
+                .multi_region
+                .as_ref()
+                .map(|all| MultiRegionConfiguration::of(key, all)),
+            pending_deletion_window_in_days: key.deletion_window_days,
+            mac_algorithms: algorithms.mac,
             xks_key_configuration: None,
-            current_key_material_id: Some(key.material.clone()),
+            current_key_material_id: key
+                .current()
+                .filter(|_| key.spec.is_symmetric())
+                .map(|m| m.id.clone()),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Error, Kms};
 use crate::authorize::{Conditions, Protected};
 use crate::call::{Call, Empty, Operation};
 use crate::identity;
-use crate::keys::{Accept, MAX_POLICY_BYTES};
+use crate::keys::Accept;
 use crate::policy::{Kind, Policy};
 use crate::types::Arn;
 use serde::{Deserialize, Serialize};
@@ -60,8 +60,9 @@ pub(super) async fn check_policy(
     text: &str,
     next_time: Option<(&Arn, Conditions)>,
 ) -> Result<(), Error> {
-    if text.len() > MAX_POLICY_BYTES {
-        let text = format!("The policy is longer than {MAX_POLICY_BYTES} bytes.");
+    let most = call.resource_quotas().key_policy_bytes;
+    if text.len() > most {
+        let text = format!("The policy is longer than {most} bytes.");
         return Err(Error::LimitExceeded(text));
     }
     let policy = Policy::parse(text, Kind::Resource)?;

@@ -1,10 +1,12 @@
 use super::common::{
-    OF_CIPHERTEXT, THIS_RESOURCE, authorize, check_algorithm, check_dry_run, check_grant_tokens,
-    crypto_conditions, missing_blob, without_blob,
+    OF_CIPHERTEXT, THIS_RESOURCE, algorithm, authorize, check_dry_run, check_grant_tokens,
+    crypto_conditions, missing_blob, ready, without_blob,
 };
+use super::encrypt::DEFAULT_ALGORITHM;
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
-use crate::keys::{self, ALGORITHM, Accept};
+use crate::keys::{self, Accept};
+use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext};
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +58,9 @@ impl Operation for ReEncrypt {
     ];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<ReEncryptResponse, Error> {
-        check_grant_tokens(self.grant_tokens.as_ref())?;
-        check_algorithm(self.source_encryption_algorithm.as_deref())?;
-        check_algorithm(self.destination_encryption_algorithm.as_deref())?;
+        check_grant_tokens(call, self.grant_tokens.as_ref())?;
+        let opens = self.source_encryption_algorithm.as_deref().unwrap_or(DEFAULT_ALGORITHM);
+        let seals = self.destination_encryption_algorithm.as_deref().unwrap_or(DEFAULT_ALGORITHM);
         let from = self.source_encryption_context.unwrap_or_default();
         let to = self.destination_encryption_context.unwrap_or_default();
         keys::check_context(&from)?;
@@ -77,32 +79,39 @@ impl Operation for ReEncrypt {
         let id = &self.destination_key_id;
         let target = keys::find(&mut call.tx, &account, &region, id, any).await;
         let same = matches!((&source, &target), (Ok(one), Ok(other)) if one.arn == other.arn);
-        let conditions = |context| {
-            let mut conditions = crypto_conditions(context);
+        let conditions = |algorithm, context| {
+            let mut conditions = crypto_conditions(algorithm, context);
             conditions.add("kms:reencryptonsamekey", if same { "true" } else { "false" });
             conditions
         };
-        let source = authorize(call, source, "kms:ReEncryptFrom", conditions(&from), what)?;
-        let target = authorize(call, target, "kms:ReEncryptTo", conditions(&to), THIS_RESOURCE)?;
-        target.usable()?;
+        let allowed = conditions(opens, &from);
+        let source = authorize(call, source, "kms:ReEncryptFrom", allowed, what).await?;
+        let allowed = conditions(seals, &to);
+        let target = authorize(call, target, "kms:ReEncryptTo", allowed, THIS_RESOURCE).await?;
+        ready(call, &source, Self::NAME)?;
+        ready(call, &target, Self::NAME)?;
+        let opens = algorithm::<EncryptionAlgorithm>(&source, opens)?;
+        let seals = algorithm::<EncryptionAlgorithm>(&target, seals)?;
+        source.encrypts_with(opens, &from, Self::NAME)?;
+        target.encrypts_with(seals, &to, Self::NAME)?;
         let Some(blob) = self.ciphertext_blob else {
-            source.usable()?;
             return Err(without_blob(self.dry_run, self.dry_run_modifiers.as_deref()));
         };
-        let (plaintext, source_material) = source.decrypt(&mut call.tx, &blob, &from).await?;
+        let (plaintext, source_material) =
+            source.decrypt(&mut call.tx, opens, &blob, &from).await?;
         check_dry_run(self.dry_run)?;
-        let random = call.random();
-        let sealed = target.encrypt(&mut call.tx, &*random, plaintext.expose(), &to).await?;
-        call.record("sourceKeyMaterialId", source_material.clone());
-        call.record("destinationKeyMaterialId", sealed.material_id.clone());
+        let (random, plaintext) = (call.random(), plaintext.expose());
+        let sealed = target.encrypt(&mut call.tx, &*random, seals, plaintext, &to).await?;
+        call.record_material("sourceKeyMaterialId", source_material.as_ref());
+        call.record_material("destinationKeyMaterialId", sealed.material_id.as_ref());
         Ok(ReEncryptResponse {
             ciphertext_blob: sealed.blob,
             source_key_id: source.arn.clone(),
             key_id: target.arn.clone(),
-            source_encryption_algorithm: ALGORITHM.into(),
-            destination_encryption_algorithm: ALGORITHM.into(),
-            source_key_material_id: Some(source_material),
-            destination_key_material_id: Some(sealed.material_id),
+            source_encryption_algorithm: opens.to_string(),
+            destination_encryption_algorithm: seals.to_string(),
+            source_key_material_id: source_material,
+            destination_key_material_id: sealed.material_id,
         })
     }
 }

@@ -1,8 +1,8 @@
-use super::common::{authorized_key, own};
+use super::common::unneeded_key;
 use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
-use crate::keys::{Accept, DEFAULT_WINDOW_DAYS};
+use crate::keys::DEFAULT_WINDOW_DAYS;
 use crate::types::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -39,14 +39,13 @@ impl Operation for ScheduleKeyDeletion {
         let mut conditions = Conditions::default();
         conditions.add("kms:schedulekeydeletionpendingwindowindays", days.to_string());
         let action = "kms:ScheduleKeyDeletion";
-        let key = authorized_key(call, &self.key_id, Accept::Key, action, conditions).await?;
-        own(call, &key)?;
+        let key = unneeded_key(call, &self.key_id, action, conditions).await?;
         let now = call.now;
-        let end = key.schedule_deletion(&mut call.tx, days, now)?;
+        let key = key.schedule_deletion(&mut call.tx, days, now)?;
         Ok(ScheduleKeyDeletionResponse {
             key_id: key.arn.clone(),
-            deletion_date: Some(end),
-            key_state: "PendingDeletion".into(),
+            deletion_date: key.deletion,
+            key_state: key.state.as_str().into(),
             pending_window_in_days: Some(days),
         })
     }

@@ -39,8 +39,8 @@ impl Operation for UpdateAlias {
         })?;
         let old =
             authorized_key(call, &old.target, Accept::Key, action, Conditions::default()).await?;
-        let now = call.now;
-        alias.retarget(&mut call.tx, &old, &new, now).await?;
+        let (now, most) = (call.now, call.resource_quotas().aliases_per_key);
+        alias.retarget(&mut call.tx, &old, &new, most, now).await?;
         Ok(Empty)
     }
 }

@@ -20,6 +20,7 @@ impl ServiceError for Error {
             Self::AccessDenied(_) | Self::KmsDenied => {
                 return Fault::access_denied(Protocol::Json, self.to_string());
             }
+            Self::Throttled(_) => return Fault::throttled(Protocol::Json),
             Self::Key(_) | Self::Store(_) => return Fault::server("InternalServiceError"),
         };
         Fault::client(code, self.to_string()).upper()

@@ -6,9 +6,13 @@ use crate::api::kms;
 use crate::authorize::Conditions;
 use crate::call::{Call, Service, Via};
 use crate::keys::{self, Accept, Missing, SECRETS_MANAGER_ALIAS};
+use crate::primitives::EncryptionAlgorithm;
 use crate::secrets::DataKey;
 use crate::types::{Arn, Blob, EncryptionContext};
 use serde_json::json;
+
+/// Secrets are encrypted under symmetric keys only.
+const SYMMETRIC: EncryptionAlgorithm = EncryptionAlgorithm::SymmetricDefault;
 
 /// The version id under which AWS tries out a key that a secret is to use.
 const TRIAL: &str = "RequestToValidateKeyAccess";
@@ -55,20 +59,22 @@ async fn generate(
     context: &EncryptionContext,
 ) -> Result<NewDataKey, kms::Error> {
     let action = "kms:GenerateDataKey";
-    let conditions = kms::crypto_conditions(context);
+    let conditions = kms::crypto_conditions(SYMMETRIC.as_str(), context);
     let key = match named {
         Some(named) => {
             kms::authorized_key(call, named, Accept::KeyOrAlias, action, conditions).await?
         }
         None => {
             let found = kms::service_key(call).await?;
-            kms::authorized_found(call, found, action, conditions)?
+            kms::authorized_found(call, found, action, conditions).await?
         }
     };
+    kms::ready(call, &key, "GenerateDataKey")?;
+    kms::wraps_data_keys(&key, context, "GenerateDataKey")?;
     let random = call.random();
     let open = DataKey::generate(&*random);
-    let sealed = key.encrypt(&mut call.tx, &*random, open.expose(), context).await?;
-    call.record("keyMaterialId", sealed.material_id);
+    let sealed = key.encrypt(&mut call.tx, &*random, SYMMETRIC, open.expose(), context).await?;
+    call.record_material("keyMaterialId", sealed.material_id.as_ref());
     Ok(NewDataKey { open, wrapped: sealed.blob, key: named.map(|_| key.arn.clone()) })
 }
 
@@ -80,13 +86,14 @@ pub(super) async fn open_data_key(
     version_id: &str,
 ) -> Result<DataKey, Error> {
     let context = context(secret, version_id);
-    let parameters =
-        json!({ "encryptionAlgorithm": keys::ALGORITHM, "encryptionContext": context });
+    let parameters = json!({ "encryptionAlgorithm": SYMMETRIC, "encryptionContext": context });
     let decrypt = async |call: &mut Call<'_>| {
-        let conditions = kms::crypto_conditions(&context);
+        let conditions = kms::crypto_conditions(SYMMETRIC.as_str(), &context);
         let key = kms::authorized_key_of(call, wrapped, "kms:Decrypt", conditions).await?;
-        let (plaintext, material_id) = key.decrypt(&mut call.tx, wrapped, &context).await?;
-        call.record("keyMaterialId", material_id);
+        kms::ready(call, &key, "Decrypt")?;
+        let (plaintext, material_id) =
+            key.decrypt(&mut call.tx, SYMMETRIC, wrapped, &context).await?;
+        call.record_material("keyMaterialId", material_id.as_ref());
         Ok::<_, kms::Error>(plaintext)
     };
     let plaintext = call

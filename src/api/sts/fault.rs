@@ -1,10 +1,13 @@
 //! How AWS names each failure of an STS operation.
 use crate::call::OperationError;
+use crate::quotas::Throttled;
 use crate::store::StoreError;
-use crate::wire::{Fault, ServiceError};
+use crate::wire::{Fault, Protocol, ServiceError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StsError {
+    #[error("{0}")]
+    Throttled(#[from] Throttled),
     #[error("store: {0}")]
     Store(#[from] StoreError),
 }
@@ -12,6 +15,7 @@ pub enum StsError {
 impl ServiceError for StsError {
     fn fault(&self) -> Fault {
         match self {
+            Self::Throttled(_) => Fault::throttled(Protocol::Query),
             Self::Store(_) => Fault::internal(),
         }
     }

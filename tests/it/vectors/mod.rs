@@ -147,7 +147,7 @@ fn tokens() {
 #[test]
 fn key_material_ids() {
     each("key-material-id", |case, good| {
-        let (material, key_id) = (case.array("material"), case.text("key_id"));
+        let (material, key_id) = (case.array::<32>("material"), case.text("key_id"));
         let expected = case.text("key_material_id");
         let ours = key_id.parse().map(|id| KeyMaterialId::of(&material, id).to_string());
         assert_eq!(ours.as_deref() == Ok(expected), good, "ours: {}", case.0);

@@ -61,8 +61,7 @@ pub fn observe(client: &mut Client, ids: &Ids, object: &str) -> Value {
 }
 
 fn key(client: &mut Client, id: &str) -> Value {
-    let this = json!({"KeyId": id});
-    let key = ok("DescribeKey", client.kms("DescribeKey", this));
+    let key = ok("DescribeKey", client.kms("DescribeKey", this(id)));
     let state = key["KeyMetadata"]["KeyState"].clone();
     assert_eq!(state == "PendingDeletion", key["KeyMetadata"]["DeletionDate"].is_number(), "{key}");
     let policy = ok("GetKeyPolicy", client.kms("GetKeyPolicy", json!({"KeyId": id})));
@@ -73,7 +72,31 @@ fn key(client: &mut Client, id: &str) -> Value {
         let opened = client.kms("Decrypt", json!({"CiphertextBlob": sealed}));
         assert_eq!(ok("Decrypt", opened)["Plaintext"], "YQ==");
     }
-    json!({"state": state, "policy": policy["Policy"], "tags": tags(client, id)})
+    let rotation = ok("GetKeyRotationStatus", client.kms("GetKeyRotationStatus", this(id)));
+    json!({
+        "state": state,
+        "policy": policy["Policy"],
+        "tags": tags(client, id),
+        // Not said of a key that is to be deleted; which rotations it had is said of every key.
+        "period": rotation["RotationPeriodInDays"],
+        "materials": materials(client, id),
+    })
+}
+
+fn this(id: &str) -> Value {
+    json!({"KeyId": id})
+}
+
+/// How many materials a key has: one more than it had rotations.
+fn materials(client: &mut Client, id: &str) -> usize {
+    let body = json!({"KeyId": id, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"});
+    pages(client, "ListKeyRotations", "Rotations", body).len()
+}
+
+/// What was encrypted and acknowledged decrypts, whatever happened to its key's material since.
+pub fn opens(client: &mut Client, blob: &Value) {
+    let opened = client.kms("Decrypt", json!({"CiphertextBlob": blob}));
+    assert_eq!(ok("Decrypt", opened)["Plaintext"], "YQ==");
 }
 
 fn tags(client: &mut Client, id: &str) -> Map<String, Value> {
@@ -153,6 +176,8 @@ pub struct Log {
     ids: HashSet<String>,
     /// What was not looked at yet.
     events: HashMap<String, Vec<Value>>,
+    /// By key id, the events of the service that tell of a rotation.
+    rotations: HashMap<String, usize>,
 }
 
 impl Log {
@@ -161,6 +186,10 @@ impl Log {
         for event in self.tail.read(audit) {
             let text = |name: &str| event[name].as_str().unwrap().to_owned();
             assert!(self.ids.insert(text("eventID")), "twice in the log: {event}");
+            if event["eventName"] == "RotateKey" {
+                let key = event["serviceEventDetails"]["keyId"].as_str().unwrap();
+                *self.rotations.entry(key.to_owned()).or_default() += 1;
+            }
             let agent = text("userAgent");
             if agent.starts_with("kill/") {
                 self.events.entry(agent).or_default().push(event);
@@ -189,5 +218,14 @@ impl Log {
         }
         // Nobody's events are left: what is in the log was attempted.
         assert!(self.events.is_empty(), "{:#?}", self.events);
+    }
+
+    /// Every key has as many rotations as the log tells of; answers how many these are.
+    pub fn check_rotations(&self, client: &mut Client, ids: &Ids) -> usize {
+        for id in ids.lock().unwrap().values() {
+            let told = self.rotations.get(id).copied().unwrap_or_default();
+            assert_eq!(materials(client, id), told + 1, "rotations of {id}");
+        }
+        self.rotations.values().sum()
     }
 }

@@ -3,6 +3,7 @@
 //! - the server starts;
 //! - every acknowledged effect is there, and nothing else than these and what was under way;
 //! - what was under way when the kill came is there as a whole or not at all;
+//! - what was encrypted under a key decrypts, however often the key was rotated since;
 //! - every acknowledged call has its event exactly once, an unacknowledged one has it exactly if its
 //!   effect is there.
 //!
@@ -33,12 +34,14 @@ const WORKERS: usize = 6;
 /// How long the load lasts before the kill, in milliseconds.
 const LOAD_MS: std::ops::Range<u64> = 20..240;
 
-/// Writes that were acknowledged; that were under way; and of these, that had been carried out.
+/// Writes that were acknowledged; that were under way; of these, that had been carried out; and how
+/// often keys were rotated.
 #[derive(Debug, Default)]
 struct Tally {
     acknowledged: AtomicU64,
     lost: AtomicU64,
     applied: AtomicU64,
+    rotations: AtomicU64,
 }
 
 impl Tally {
@@ -78,11 +81,13 @@ fn acknowledged_effects_and_their_events_outlive_kills() {
     let (acknowledged, lost) = (count(&tally.acknowledged), count(&tally.lost));
     eprintln!(
         "{rounds} kills in {:?}: {acknowledged} writes acknowledged, {lost} under way, of which {} \
-         had been carried out",
+         had been carried out; {} rotations of keys",
         began.elapsed(),
-        count(&tally.applied)
+        count(&tally.applied),
+        count(&tally.rotations)
     );
     assert!(acknowledged > rounds * 5 && lost > rounds, "too little load to tell anything");
+    assert!(count(&tally.rotations) > rounds / 8, "too few rotations to tell anything");
 }
 
 /// A deployment that is killed `rounds` times and then stopped.
@@ -107,6 +112,8 @@ fn live(era: u64, rounds: u64, tally: &Tally) {
         log.check(&audit, &attempts);
         tally.add(&attempts);
         if last {
+            let rotations = log.check_rotations(&mut deployment.client(&process), &ids);
+            tally.rotations.fetch_add(rotations as u64, Ordering::Relaxed);
             assert_eq!(process.stop().status.code(), Some(0));
             return;
         }

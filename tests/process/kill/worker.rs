@@ -5,7 +5,7 @@ use super::operation::{Attempt, Ids, Operation, Outcome, SHARED, key_policy, use
 use crate::client::{Client, Failed};
 use crate::harness::Numbers;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const KEYS: usize = 5;
 const ALIASES: usize = 4;
@@ -13,6 +13,8 @@ const USERS: usize = 3;
 const SECRETS: usize = 3;
 /// How many objects are looked at again that the last round left alone.
 const OTHERS: usize = 3;
+/// AWS's limit of rotations on demand, and the key's first material.
+const MATERIALS: u64 = 26;
 
 #[derive(Debug)]
 pub struct Worker {
@@ -22,12 +24,14 @@ pub struct Worker {
     /// Every object as it was last acknowledged.
     model: BTreeMap<String, Value>,
     attempts: Vec<Attempt>,
+    /// Ciphertexts, with the ids of their keys.
+    blobs: Vec<(String, Value)>,
 }
 
 impl Worker {
     pub fn new(name: String, seed: u64) -> Self {
-        let (model, attempts) = (BTreeMap::new(), Vec::new());
-        Self { name, numbers: Numbers(seed), serial: 0, model, attempts }
+        let (model, attempts, blobs) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { name, numbers: Numbers(seed), serial: 0, model, attempts, blobs }
     }
 
     /// Compares what is there with what must be; answers what was attempted since the last time,
@@ -58,6 +62,14 @@ impl Worker {
             }
         }
         self.model.retain(|_, value| !value.is_null());
+        let names: HashMap<String, String> =
+            ids.lock().unwrap().iter().map(|(name, id)| (id.clone(), name.clone())).collect();
+        for (id, blob) in &self.blobs {
+            let key = format!("key/{}", names[id]);
+            if self.model.get(&key).is_none_or(|key| key["state"] == "Enabled") {
+                check::opens(client, blob);
+            }
+        }
         attempts
     }
 
@@ -75,6 +87,10 @@ impl Worker {
                         let made = &done.value["KeyMetadata"];
                         let name = text(&operation.body["Description"]);
                         ids.lock().unwrap().insert(name, text(&made["KeyId"]));
+                    }
+                    if operation.name == "Encrypt" {
+                        let id = operation.body["KeyId"].as_str().unwrap().to_owned();
+                        self.blobs.push((id, done.value["CiphertextBlob"].clone()));
                     }
                     Outcome::Done(done.request_id)
                 }
@@ -101,12 +117,13 @@ impl Worker {
         let n = self.serial;
         let new = format!("{}-{n}", self.name.replace('/', "-"));
         let id = |key: &str| ids.lock().unwrap()[key].clone();
-        match self.numbers.below(15) {
+        match self.numbers.below(18) {
             0 if self.live_keys().len() < KEYS => {
                 let tags = json!([{"TagKey": "made", "TagValue": new}]);
                 let policy = key_policy(n);
                 let key = json!({
-                    "state": "Enabled", "policy": policy, "tags": {"made": new}
+                    "state": "Enabled", "policy": policy, "tags": {"made": new},
+                    "period": null, "materials": 1,
                 });
                 let body = json!({"Description": new, "Policy": policy, "Tags": tags});
                 Some(Operation::kms("CreateKey", body, (format!("key/{new}"), key)))
@@ -161,6 +178,7 @@ impl Worker {
             9 if self.live_keys().len() == KEYS => {
                 let (key, mut after) = self.some_live_key()?;
                 after["state"] = json!("PendingDeletion");
+                after["period"] = Value::Null;
                 let body = json!({"KeyId": id(&key), "PendingWindowInDays": 7});
                 Some(Operation::kms("ScheduleKeyDeletion", body, (format!("key/{key}"), after)))
             }
@@ -197,8 +215,35 @@ impl Worker {
                 let body = json!({"KeyId": id(SHARED), "Plaintext": "YQ=="});
                 Some(Operation { service: "kms", name: "Encrypt", body, effect: None })
             }
+            15..=17 => self.rotate_or_use(ids),
             _ => None,
         }
+    }
+
+    /// Rotates an enabled key of its own, sets when it is to rotate by itself, or encrypts under it.
+    fn rotate_or_use(&mut self, ids: &Ids) -> Option<Operation> {
+        let (key, mut after) = self.some_live_key()?;
+        let id = ids.lock().unwrap()[&key].clone();
+        let materials = after["materials"].as_u64().unwrap() + 1;
+        if after["state"] != "Enabled" || materials > MATERIALS {
+            return None;
+        }
+        let days = 90 + self.numbers.below(2471);
+        let (name, body) = match self.numbers.below(3) {
+            0 => {
+                after["materials"] = json!(materials);
+                ("RotateKeyOnDemand", json!({"KeyId": id}))
+            }
+            1 => {
+                after["period"] = json!(days);
+                ("EnableKeyRotation", json!({"KeyId": id, "RotationPeriodInDays": days}))
+            }
+            _ => {
+                let body = json!({"KeyId": id, "Plaintext": "YQ=="});
+                return Some(Operation { service: "kms", name: "Encrypt", body, effect: None });
+            }
+        };
+        Some(Operation::kms(name, body, (format!("key/{key}"), after)))
     }
 
     fn names(&self, kind: &str) -> Vec<String> {

@@ -1,0 +1,134 @@
+//! Constraints, asked of every request that has an encryption context.
+use super::{DENIED, attempt, body, encrypt, granted, idle, with};
+use crate::world::{Someone, World};
+use serde_json::{Value, json};
+
+/// Whether a user with a grant under these constraints may encrypt, decrypt, make data keys and
+/// re-encrypt with this context: all of them or none.
+async fn allowed(world: &World, ann: &Someone, constraints: &Value, context: &Value) -> bool {
+    let key = world.key().await;
+    let operations = ["Encrypt", "Decrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo"];
+    let more = json!({"Constraints": constraints});
+    granted(world, with(body(&key, "ann", &operations), more)).await;
+    let sealed = world.kms("Encrypt", encrypt(&key, context.clone())).await;
+    let blob = &sealed["CiphertextBlob"];
+    let mut outcomes = Vec::new();
+    for (name, body) in [
+        ("Encrypt", encrypt(&key, context.clone())),
+        (
+            "GenerateDataKey",
+            json!({"KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context}),
+        ),
+        ("Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": context})),
+        (
+            "ReEncrypt",
+            json!({"CiphertextBlob": blob, "SourceEncryptionContext": context,
+                "DestinationKeyId": key, "DestinationEncryptionContext": context}),
+        ),
+    ] {
+        let outcome = attempt(world, ann, name, body).await;
+        assert!(outcome.is_ok() || outcome == Err(DENIED.into()), "{name}: {outcome:?}");
+        outcomes.push(outcome.is_ok());
+    }
+    outcomes.dedup();
+    assert_eq!(outcomes.len(), 1, "{constraints} {context}");
+    outcomes[0]
+}
+
+/// The whole table of what constraints admit is tested beside them; this is that they are asked.
+#[tokio::test]
+async fn contexts_must_be_as_the_grant_says() {
+    let world = World::new().await;
+    let ann = idle(&world, "ann").await;
+    for (wanted, given, in_subset, in_equals) in [
+        (json!({"Department": "IT"}), json!({"Department": "IT"}), true, true),
+        (json!({"Department": "IT"}), json!({"dEPARTMENT": "IT"}), true, true),
+        (json!({"Department": "IT"}), json!({"Department": "it"}), false, false),
+        (json!({"Department": "IT"}), json!({"Department": "IT", "a": "b"}), true, false),
+        (json!({"Department": "IT"}), json!({}), false, false),
+        (json!({"a": "1"}), json!({"a": "1", "A": "2"}), false, false),
+        (json!({"a": "1"}), json!({"a": "2", "A": "1"}), false, false),
+        (json!({"a": "1", "b": "2"}), json!({"b": "2", "a": "1"}), true, true),
+        (json!({"a": "1", "b": "2"}), json!({"a": "1"}), false, false),
+        (json!({}), json!({"a": "1"}), true, false),
+        (json!({}), json!({}), true, true),
+    ] {
+        let subset = json!({"EncryptionContextSubset": wanted});
+        assert_eq!(allowed(&world, &ann, &subset, &given).await, in_subset, "{subset} {given}");
+        let equals = json!({"EncryptionContextEquals": wanted});
+        assert_eq!(allowed(&world, &ann, &equals, &given).await, in_equals, "{equals} {given}");
+    }
+}
+
+#[tokio::test]
+async fn each_side_of_a_re_encryption_has_its_own_context() {
+    let world = World::new().await;
+    let ann = idle(&world, "ann").await;
+    let (from, to) = (world.key().await, world.key().await);
+    let only = |pairs: Value| json!({"Constraints": {"EncryptionContextEquals": pairs}});
+    let grant = with(body(&from, "ann", &["ReEncryptFrom"]), only(json!({"a": "1"})));
+    granted(&world, grant).await;
+    let grant = with(body(&to, "ann", &["ReEncryptTo"]), only(json!({"b": "2"})));
+    granted(&world, grant).await;
+    let sealed = world.kms("Encrypt", encrypt(&from, json!({"a": "1"}))).await;
+    for (context, may) in [(json!({"b": "2"}), true), (json!({"a": "1"}), false)] {
+        let body = json!({"CiphertextBlob": sealed["CiphertextBlob"], "DestinationKeyId": to,
+            "SourceEncryptionContext": {"a": "1"}, "DestinationEncryptionContext": context});
+        let outcome = attempt(&world, &ann, "ReEncrypt", body).await;
+        assert_eq!(outcome.is_ok(), may, "{context} {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn describing_a_key_has_no_context_to_ask_for() {
+    let world = World::new().await;
+    let ann = idle(&world, "ann").await;
+    let key = world.key().await;
+    let more = json!({"Constraints": {"EncryptionContextEquals": {"a": "1"}}});
+    granted(&world, with(body(&key, "ann", &["DescribeKey", "Decrypt"]), more)).await;
+    world.kms_as(&ann, "DescribeKey", json!({"KeyId": key})).await;
+}
+
+/// Nobody here says for which resource it calls, so such a grant waits for a service that does.
+#[tokio::test]
+async fn a_grant_for_a_source_holds_for_none_of_our_calls() {
+    let world = World::new().await;
+    let ann = idle(&world, "ann").await;
+    let key = world.key().await;
+    let arn = "arn:aws:rds:eu-west-1:111122223333:db:main";
+    let operations = ["DescribeKey", "Encrypt", "CreateGrant"];
+    let more = json!({"Constraints": {"SourceArn": arn}});
+    granted(&world, with(body(&key, "ann", &operations), more)).await;
+    for (name, body) in [
+        ("DescribeKey", json!({"KeyId": key})),
+        ("Encrypt", encrypt(&key, json!({"aws:SourceArn": arn}))),
+        ("CreateGrant", body(&key, "ann", &["DescribeKey"])),
+    ] {
+        assert_eq!(attempt(&world, &ann, name, body).await, Err(DENIED.into()), "{name}");
+    }
+}
+
+/// So many grants of one grantee that a look at each would be slow; and more pairs than are worth a
+/// look each.
+#[tokio::test]
+async fn one_of_many_grants_is_found() {
+    let world = World::new().await;
+    let ann = idle(&world, "ann").await;
+    let key = world.key().await;
+    for n in 0..100 {
+        let kind = if n % 2 == 0 { "EncryptionContextSubset" } else { "EncryptionContextEquals" };
+        let more = json!({"Constraints": {kind: {"volume": format!("vol-{n}")}}});
+        granted(&world, with(body(&key, "ann", &["Encrypt"]), more)).await;
+    }
+    for n in [0, 51, 99] {
+        let context = json!({"Volume": format!("vol-{n}")});
+        world.kms_as(&ann, "Encrypt", encrypt(&key, context)).await;
+    }
+    let refused = attempt(&world, &ann, "Encrypt", encrypt(&key, json!({"volume": "vol-100"})));
+    assert_eq!(refused.await, Err(DENIED.into()));
+    let mut context: Value = (0..40).map(|n| (format!("k{n}"), json!("v"))).collect();
+    let refused = attempt(&world, &ann, "Encrypt", encrypt(&key, context.clone())).await;
+    assert_eq!(refused, Err(DENIED.into()));
+    context["volume"] = json!("vol-98");
+    world.kms_as(&ann, "Encrypt", encrypt(&key, context)).await;
+}
