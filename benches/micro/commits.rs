@@ -1,6 +1,6 @@
 //! Durable commits by many writers: through everything, through the store, and by the engine alone.
 use crate::Outcome;
-use crate::timing::now;
+use crate::operations::now;
 use crate::world::{World, entry};
 use bytes::Bytes;
 use claviger::call::Arrival;

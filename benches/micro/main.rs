@@ -3,9 +3,14 @@
 //! ```text
 //! cargo bench --bench micro                 everything
 //! cargo bench --bench micro -- decrypt      only what has this in its name
+//! cargo bench --bench micro -- operations   every cryptographic operation with every kind of key
+//! cargo bench --bench micro -- --quick      fewer and shorter batches of those
 //! ```
 mod commits;
+#[path = "../operations/mod.rs"]
+mod operations;
 mod parts;
+mod table;
 mod timing;
 mod world;
 
@@ -18,8 +23,13 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 static ALLOCATOR: ZeroingAllocator<std::alloc::System> = ZeroingAllocator(std::alloc::System);
 
 fn run() -> Outcome<()> {
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let wants = |name: &str| wanted.as_deref().is_none_or(|wanted| name.contains(wanted));
+    let (flags, names): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let wanted = names.first().map(|name| name.to_lowercase());
+    let wants =
+        |name: &str| wanted.as_deref().is_none_or(|wanted| name.to_lowercase().contains(wanted));
+    let quick = flags.iter().any(|flag| flag == "--quick");
+    let effort = if quick { timing::Effort::QUICK } else { timing::Effort::FULL };
     // Beside the build and not in /tmp, which may be memory: a sync must reach a disk.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     println!("| part | min ns | median ns |\n|---|---|---|");
@@ -28,6 +38,7 @@ fn run() -> Outcome<()> {
     parts::sealing(&wants)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     parts::calls(&wants, &runtime, dir.path())?;
+    table::run(&wants, &runtime, dir.path(), effort)?;
     if wants("commits") {
         tokio::runtime::Runtime::new()?.block_on(commits::run(dir.path()))?;
     }

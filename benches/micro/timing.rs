@@ -1,32 +1,50 @@
-//! Timing by hand: batches of some milliseconds, the fastest and the median batch.
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+//! Rows of the tables: what one run of something costs, alone or beside something else.
+use crate::operations::{Bare, Sampler, now};
+use std::time::Duration;
 
-const BATCHES: usize = 41;
-const BATCH: Duration = Duration::from_millis(8);
+/// How thoroughly something is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    pub batches: usize,
+    pub batch: Duration,
+    /// No further batch begins after this: some work takes a second each time.
+    pub longest: Duration,
+}
 
-#[expect(clippy::disallowed_methods, reason = "elapsed time is what a benchmark measures")]
-pub fn now() -> Instant {
-    Instant::now()
+impl Effort {
+    pub const FULL: Self =
+        Self { batches: 41, batch: Duration::from_millis(8), longest: Duration::from_secs(10) };
+    pub const QUICK: Self =
+        Self { batches: 9, batch: Duration::from_millis(2), longest: Duration::from_secs(2) };
 }
 
 /// Runs `work` often and prints what one run costs.
 pub fn time<T>(name: &str, mut work: impl FnMut() -> T) {
-    let mut count = 1_u32;
-    while batch(count, &mut work) < BATCH {
-        count = count.saturating_mul(2);
+    let mut sampler = Sampler::new(Effort::FULL.batch, &mut work);
+    for _ in 0..Effort::FULL.batches {
+        sampler.sample(&mut work);
     }
-    let mut nanos: Vec<u128> =
-        (0..BATCHES).map(|_| batch(count, &mut work).as_nanos() / u128::from(count)).collect();
-    nanos.sort_unstable();
-    let (min, median) = (nanos.first(), nanos.get(BATCHES / 2));
-    println!("| {name} | {} | {} |", min.unwrap_or(&0), median.unwrap_or(&0));
+    println!("| {name} | {} | {} |", sampler.min(), sampler.median());
 }
 
-fn batch<T>(count: u32, work: &mut impl FnMut() -> T) -> Duration {
+/// Runs both in turns, so that what else the machine does hits both.
+pub fn beside<T>(
+    effort: Effort,
+    mut work: impl FnMut() -> T,
+    bare: Option<&Bare>,
+) -> (Sampler, Option<Sampler>) {
+    let mut bare = bare.map(|bare| move || bare.run());
+    let mut whole = Sampler::new(effort.batch, &mut work);
+    let mut alone = bare.as_mut().map(|bare| Sampler::new(effort.batch, bare));
     let began = now();
-    for _ in 0..count {
-        black_box(work());
+    for _ in 0..effort.batches {
+        whole.sample(&mut work);
+        if let (Some(alone), Some(bare)) = (&mut alone, &mut bare) {
+            alone.sample(bare);
+        }
+        if began.elapsed() > effort.longest {
+            break;
+        }
     }
-    began.elapsed()
+    (whole, alone)
 }

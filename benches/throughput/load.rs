@@ -1,6 +1,7 @@
 //! The load generator: keep-alive connections in a closed loop on one thread, each sending its next
 //! request when the answer to the last one is whole.
 use crate::Outcome;
+use crate::operations::now;
 use crate::server::Child;
 use crate::wire::{Connection, Target};
 use bytes::Bytes;
@@ -112,9 +113,4 @@ async fn drive(
         sent = done;
     }
     Ok(tally)
-}
-
-#[expect(clippy::disallowed_methods, reason = "elapsed time is what a benchmark measures")]
-pub fn now() -> Instant {
-    Instant::now()
 }

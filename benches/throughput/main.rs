@@ -6,6 +6,8 @@
 //! cargo bench --bench throughput -- --quick        half a second: does it work
 //! cargo bench --bench throughput -- --rounds 5     the round with the median ratio of each case
 //! cargo bench --bench throughput -- --tls          a second table, over TLS
+//! cargo bench --bench throughput -- --operations   instead: every kind of cryptographic operation
+//!     --only "decrypt rsa_2048"                    of those, what has this in its name
 //! ```
 //!
 //! The server is the release binary as a process of its own on core 0, the load generator has
@@ -15,7 +17,10 @@
 //! time for one request and "busy" how much of its core that took: a floor that is far from 100 % was
 //! held back by the generator or by somebody else on the machine, and the ratio flatters.
 mod load;
+#[path = "../operations/mod.rs"]
+mod operations;
 mod server;
+mod table;
 mod wire;
 mod workload;
 
@@ -27,45 +32,59 @@ use std::time::Duration;
 use wire::Target;
 use workload::{CASES, Workload};
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[derive(Debug)]
 struct Options {
-    seconds: f64,
+    /// Of a case; each table has its own idea.
+    seconds: Option<f64>,
     connections: usize,
     rounds: usize,
     tls: bool,
+    operations: bool,
+    only: Option<String>,
 }
+
+/// How long a case of the calls takes, if nobody says.
+const SECONDS: f64 = 3.0;
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
-        let mut options = Self { seconds: 3.0, connections: 64, rounds: 1, tls: false };
+        let mut options = Self {
+            seconds: None,
+            connections: 64,
+            rounds: 1,
+            tls: false,
+            operations: false,
+            only: None,
+        };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
-                "--seconds" => options.seconds = value()?.parse()?,
+                "--seconds" => options.seconds = Some(value()?.parse()?),
                 "--connections" => options.connections = value()?.parse()?,
                 "--rounds" => options.rounds = value()?.parse()?,
-                "--quick" => options.seconds = 0.5,
+                "--quick" => options.seconds = Some(0.5),
                 "--tls" => options.tls = true,
+                "--operations" => options.operations = true,
+                "--only" => options.only = Some(value()?),
                 // What cargo adds.
                 "--bench" => {}
                 other => return Err(format!("unknown argument {other}").into()),
             }
         }
         // Signatures are good for five minutes.
-        let sound = (0.1..=120.0).contains(&options.seconds)
+        let sound = (0.1..=120.0).contains(&options.seconds.unwrap_or(SECONDS))
             && (1..=256).contains(&options.connections)
-            && options.rounds > 0;
+            && options.rounds > 0
+            && !(options.operations && options.tls)
+            && (options.operations || options.only.is_none());
         if sound { Ok(options) } else { Err("an argument is out of range".into()) }
     }
 
-    fn load(&self) -> Load {
-        Load {
-            connections: self.connections,
-            warm_up: Duration::from_secs_f64(self.seconds / 6.0),
-            measured: Duration::from_secs_f64(self.seconds),
-        }
+    fn load(&self, connections: usize, seconds: f64) -> Load {
+        let measured = Duration::from_secs_f64(self.seconds.unwrap_or(seconds));
+        Load { connections, warm_up: measured / 6, measured }
     }
 }
 
@@ -109,7 +128,14 @@ impl Bench {
         let target = server::target(&claviger.child, certificate);
         let floor_target = server::target(&floor, certificate);
         let workload = Workload::prepare(&target, &claviger.administrator).await?;
-        Ok(Self { floor, floor_target, claviger, target, workload, load: options.load() })
+        Ok(Self {
+            floor,
+            floor_target,
+            claviger,
+            target,
+            workload,
+            load: options.load(options.connections, SECONDS),
+        })
     }
 
     async fn floor(&self, case: &str) -> Outcome<Measured> {
@@ -141,10 +167,12 @@ impl Bench {
             rows.extend(self.round(&mut floors).await?);
         }
         let tls = if self.target.tls.is_some() { ", TLS 1.3" } else { "" };
-        let pinned = if cores.pinned { "server on core 0, load on core 1" } else { "not pinned" };
         println!(
-            "\n{} connections{tls}, {} s a case, {} round(s), {pinned}, root key in {}\n",
-            options.connections, options.seconds, options.rounds, self.claviger.root
+            "\n{} connections{tls}, {} s a case, {} round(s), {cores}, root key in {}\n",
+            options.connections,
+            self.load.measured.as_secs_f64(),
+            options.rounds,
+            self.claviger.root
         );
         println!(
             "| case | req/s | p50 ms | p99 ms | ratio | CPU µs | floor's CPU | busy | errors |"
@@ -186,6 +214,9 @@ fn print_row(case: &str, measured: &Measured, ratio: f64, floor_cpu: f64) {
 async fn run(options: &Options, cores: Cores) -> Outcome<usize> {
     // Beside the build and not in /tmp, which may be memory: a sync must reach a disk.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    if options.operations {
+        return table::run(options, cores, dir.path()).await;
+    }
     let mut failed = {
         let plain = dir.path().join("plain");
         std::fs::create_dir(&plain)?;

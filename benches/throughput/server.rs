@@ -6,6 +6,7 @@ use axum::serve::{Listener, ListenerExt};
 use bytes::Bytes;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -42,6 +43,21 @@ impl Cores {
         Self { pinned }
     }
 
+    /// Does `work` on the servers' core.
+    pub fn on_the_servers<T: Send>(self, work: impl FnOnce() -> T + Send) -> Outcome<T> {
+        let pinned = || {
+            let mut servers = rustix::thread::CpuSet::new();
+            servers.set(0);
+            // This thread only, which ends with the work.
+            if self.pinned {
+                rustix::thread::sched_setaffinity(None, &servers)?;
+            }
+            Ok::<_, io::Error>(work())
+        };
+        let done = std::thread::scope(|scope| scope.spawn(pinned).join());
+        Ok(done.map_err(|_| "the work panicked")??)
+    }
+
     fn command(self, program: &Path) -> Command {
         if !self.pinned {
             return Command::new(program);
@@ -49,6 +65,12 @@ impl Cores {
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(program);
         command
+    }
+}
+
+impl fmt::Display for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.pinned { "server on core 0, load on core 1" } else { "not pinned" })
     }
 }
 

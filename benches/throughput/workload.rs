@@ -29,7 +29,7 @@ impl Workload {
     /// Makes the user, its keys and its secrets, and the ciphertexts to be decrypted.
     pub async fn prepare(target: &Target, administrator: &Signer) -> Outcome<Self> {
         let mut admin = Client::open(target, administrator.clone()).await?;
-        let user = admin.user().await?;
+        let user = admin.user("billing", &user_policy()).await?;
         let mut keys = Vec::new();
         for _ in 0..KEYS {
             let made = admin.json("kms", "CreateKey", &json!({"Policy": key_policy()})).await?;
@@ -73,7 +73,7 @@ impl Workload {
     }
 }
 
-fn target_of(service: &str, operation: &str) -> String {
+pub fn target_of(service: &str, operation: &str) -> String {
     format!("{}.{operation}", if service == "kms" { "TrentService" } else { "secretsmanager" })
 }
 
@@ -132,14 +132,14 @@ fn user_policy() -> String {
 }
 
 /// A connection and who speaks on it, for what is done before the run.
-struct Client {
+pub struct Client {
     connection: Connection,
     signer: Signer,
     host: std::net::SocketAddr,
 }
 
 impl Client {
-    async fn open(target: &Target, signer: Signer) -> Outcome<Self> {
+    pub async fn open(target: &Target, signer: Signer) -> Outcome<Self> {
         let connection = Connection::open(target).await?;
         Ok(Self { connection, signer, host: target.address })
     }
@@ -154,7 +154,7 @@ impl Client {
         Ok(answer.body)
     }
 
-    async fn json(&mut self, service: &str, operation: &str, body: &Value) -> Outcome<Value> {
+    pub async fn json(&mut self, service: &str, operation: &str, body: &Value) -> Outcome<Value> {
         let target = target_of(service, operation);
         let ask = Ask::Json { service, target: &target };
         Ok(serde_json::from_slice(self.send(ask, &serde_json::to_vec(body)?).await?)?)
@@ -170,11 +170,10 @@ impl Client {
     }
 
     /// A user of IAM with one inline policy and an access key.
-    async fn user(&mut self) -> Outcome<Signer> {
-        let name = ("UserName", "billing");
+    pub async fn user(&mut self, name: &str, policy: &str) -> Outcome<Signer> {
+        let name = ("UserName", name);
         self.iam("CreateUser", &[name]).await?;
-        let policy = user_policy();
-        let policy = [name, ("PolicyName", "billing"), ("PolicyDocument", policy.as_str())];
+        let policy = [name, ("PolicyName", "use"), ("PolicyDocument", policy)];
         self.iam("PutUserPolicy", &policy).await?;
         let made = self.iam("CreateAccessKey", &[name]).await?;
         let element = |name: &str| -> Outcome<String> {

@@ -28,6 +28,11 @@ pub async fn run(server: Arc<Server>) {
 
 /// One look. What fails is logged and tried again at the next.
 pub async fn sweep(server: &Server) {
+    // Before keys are destroyed, so that nothing is written of one that is gone.
+    match server.last_uses.write(&server.store).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot write when keys were last used"),
+    }
     if let Err(error) = rotation::rotate_keys(server).await {
         tracing::error!(%error, "cannot rotate keys that are due");
     }
@@ -42,10 +47,6 @@ pub async fn sweep(server: &Server) {
     }
     if let Err(error) = server.outbox.retry(server).await {
         tracing::error!(%error, "the audit log still refuses events");
-    }
-    match server.last_uses.write(&server.store).await {
-        Ok(()) | Err(StoreError::Conflict) => {}
-        Err(error) => tracing::error!(%error, "cannot write when keys were last used"),
     }
     match server.outbox.sweep(server).await {
         Ok(()) | Err(StoreError::Conflict) => {}

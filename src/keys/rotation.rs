@@ -1,21 +1,17 @@
 //! Rotation: a key gets new material, which encrypts from then on. What it had before goes on to
 //! decrypt for as long as the key exists.
-//!
-//! A key that rotates by itself has a row in a list ordered by time; the background looks at its
-//! beginning. A key that is disabled or on its way out leaves the list when its time comes, so that it
-//! keeps no other from its turn, and is put back when it is enabled: then it is rotated at once.
-use super::lifecycle::due_part;
+mod schedule;
+
+pub use schedule::{DueRotation, due_rotations, rotate_due};
+
 use super::material::Material;
 use super::{
-    Found, Key, KeyError, KeyManager, KeyMaterial, KeyState, MaterialState, Origin, Rotation,
-    RotationType,
+    Found, Key, KeyError, KeyManager, KeyMaterial, MaterialState, Origin, Rotation, RotationType,
 };
 use crate::authorize::Authorized;
 use crate::memory::SecretBytes;
-use crate::seal::Table;
-use crate::store::{Record, StoreError, Tx};
-use crate::types::{Region, Timestamp};
-use serde::{Deserialize, Serialize};
+use crate::store::{StoreError, Tx};
+use crate::types::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -26,25 +22,6 @@ const LONGEST_PERIOD_DAYS: i64 = 2560;
 /// AWS: how shortly before an automatic rotation none on demand begins.
 const QUIET_SECONDS: i64 = 20 * 60;
 const SECONDS_PER_DAY: i64 = 86_400;
-
-/// A key whose automatic rotation is due at the time that its row key begins with.
-#[derive(Debug, Serialize, Deserialize)]
-struct Scheduled {
-    region: Region,
-    id: String,
-}
-impl Record for Scheduled {
-    const TABLE: Table = Table::new("due-rotation");
-    const CACHED: bool = false;
-}
-
-/// What the list says: since when which key is due.
-#[derive(Debug)]
-pub struct DueRotation {
-    at: String,
-    region: Region,
-    pub id: String,
-}
 
 /// A rotation that was done.
 #[derive(Debug)]
@@ -260,72 +237,11 @@ impl Key {
             }),
         }
     }
-
-    /// Puts the key on the list, if it rotates by itself. A multi-Region key is there as its primary.
-    pub(super) fn schedule_rotation(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        match self.rotation.next {
-            Some(next) if !self.is_replica() => {
-                let row = Scheduled { region: self.region.clone(), id: self.id.clone() };
-                tx.put(&[&due_part(next), self.region.as_str(), &self.id], row).map(drop)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn unschedule_rotation(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        match self.rotation.next {
-            Some(next) => {
-                tx.delete::<Scheduled>(&[&due_part(next), self.region.as_str(), &self.id])
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-/// Up to `limit` keys whose rotation is due.
-pub async fn due_rotations(
-    tx: &Tx<'_>,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<DueRotation>, KeyError> {
-    // Listed by time: the first that is not due ends the search.
-    let (page, now) = (tx.list_all::<Scheduled>(limit).await?, due_part(now));
-    let due = page.into_iter().map_while(|(parts, row)| {
-        let at = parts.into_iter().next().filter(|at| *at <= now)?;
-        Some(DueRotation { at, region: row.region.clone(), id: row.id.clone() })
-    });
-    Ok(due.collect())
-}
-
-/// Rotates a key whose time has come, once, however often it was due while nobody looked; the next
-/// period begins now. Answers nothing if the key is not in use: it then leaves the list.
-pub async fn rotate_due(
-    tx: &mut Tx<'_>,
-    due: &DueRotation,
-    now: Timestamp,
-    fresh: impl AsyncFnOnce() -> Result<SecretBytes, KeyError>,
-) -> Result<Option<Rotated>, KeyError> {
-    tx.delete::<Scheduled>(&[&due.at, due.region.as_str(), &due.id])?;
-    let mut found = Key::load(tx, &due.region, &due.id).await?;
-    // Another region's key may have become the primary one since.
-    if let Some(all) = found.as_ref().and_then(|key| key.multi_region.clone()) {
-        found = Key::load(tx, &all.primary, &due.id).await?;
-    }
-    let Some(key) = found else { return Ok(None) };
-    let is_due = key.rotation.next.is_some_and(|next| next <= now);
-    if !is_due || key.state == KeyState::Disabled || key.state.is_ending() {
-        return Ok(None);
-    }
-    let next = Next::Made(fresh().await?);
-    key.unschedule_rotation(tx)?;
-    let rotated = key.rotate(tx, RotationType::Automatic, next, now).await?;
-    rotated.key.schedule_rotation(tx)?;
-    Ok(Some(rotated))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT_PERIOD_DAYS, KeyManager, LONGEST_PERIOD_DAYS, Rotation};
+    use super::{DEFAULT_PERIOD_DAYS, KeyManager, Rotation};
     use crate::types::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
@@ -345,16 +261,5 @@ mod tests {
         let after = before.every(90, NOW);
         assert_eq!((after.period_days, after.on_demand), (Some(90), 7));
         assert_eq!(after.next, Some(NOW.plus_secs(90 * 86_400)));
-    }
-
-    #[test]
-    fn times_come_in_the_order_of_their_rows() {
-        let mut rows: Vec<_> = [0, 1, 90, LONGEST_PERIOD_DAYS]
-            .map(|days| Rotation::default().every(days, NOW).next.unwrap())
-            .map(super::due_part)
-            .into();
-        assert!(rows.is_sorted());
-        rows.dedup();
-        assert_eq!(rows.len(), 4);
     }
 }

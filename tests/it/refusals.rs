@@ -25,6 +25,8 @@ struct Things {
     primary: String,
     replicated: String,
     grant: String,
+    /// Without material.
+    external: String,
 }
 
 /// A request for an external key store with this name.
@@ -64,6 +66,8 @@ async fn things(world: &World) -> Things {
     let body = json!({"KeyId": key, "GranteePrincipal": user_arn("victim"),
         "Operations": ["Decrypt"]});
     let grant = world.kms("CreateGrant", body).await["GrantId"].as_str().unwrap().to_owned();
+    let external = world.kms("CreateKey", json!({"Origin": "EXTERNAL"})).await;
+    let external = external["KeyMetadata"]["Arn"].as_str().unwrap().to_owned();
     Things {
         key,
         blob,
@@ -76,6 +80,7 @@ async fn things(world: &World) -> Things {
         primary,
         replicated,
         grant,
+        external,
     }
 }
 
@@ -98,6 +103,7 @@ fn valid(service: &str, name: &str, things: &Things) -> Value {
         ("kms", "CreateKey") => json!({"Tags": tags}),
         ("kms", "Decrypt") => json!({"CiphertextBlob": blob}),
         ("kms", "DeleteAlias") => json!({"AliasName": "alias/app"}),
+        ("kms", "DeleteImportedKeyMaterial") => json!({"KeyId": things.external}),
         ("kms", "DescribeCustomKeyStores") => json!({}),
         ("kms", "Encrypt") => json!({"KeyId": key, "Plaintext": "aGVsbG8="}),
         ("kms", "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext") => {
@@ -134,6 +140,15 @@ fn valid(service: &str, name: &str, things: &Things) -> Value {
                 "MacAlgorithm": "HMAC_SHA_256"})
         }
         ("kms", "GenerateRandom") => json!({"NumberOfBytes": 8}),
+        ("kms", "GetParametersForImport") => {
+            json!({"KeyId": things.external, "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+                "WrappingKeySpec": "RSA_2048"})
+        }
+        ("kms", "ImportKeyMaterial") => {
+            json!({"KeyId": things.external, "ImportToken": "dG9rZW4=",
+                "EncryptedKeyMaterial": STANDARD.encode([7; 256]),
+                "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"})
+        }
         ("kms", "ListAliases" | "ListKeys") => json!({}),
         ("kms", "ListRetirableGrants") => json!({"RetiringPrincipal": user_arn("victim")}),
         ("kms", "RetireGrant" | "RevokeGrant") => json!({"KeyId": key, "GrantId": things.grant}),
@@ -242,6 +257,7 @@ async fn the_same_bodies_are_good_for_root() {
                 "CancelKeyDeletion" => "KMSInvalidStateException",
                 "DeleteUser" => "DeleteConflict",
                 "DisconnectCustomKeyStore" => "CustomKeyStoreInvalidStateException",
+                "ImportKeyMaterial" => "InvalidImportTokenException",
                 _ => panic!("{} {body}: {error:?}", entry.name),
             };
             assert_eq!(error.code, expected, "{}", entry.name);

@@ -4,7 +4,6 @@ use super::super::{Found, Key, KeyError, KeyMaterial, MaterialState};
 use super::due;
 use super::wrapping::Unwrapped;
 use crate::authorize::Authorized;
-use crate::memory::SecretBytes;
 use crate::store::Tx;
 use crate::types::Timestamp;
 

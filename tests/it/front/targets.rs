@@ -16,7 +16,7 @@ async fn json_targets_that_do_not_exist() {
         "trentservice.Encrypt",
         "Nope.Encrypt",
         "DynamoDB_20120810.GetItem",
-        "TrentService.Sign",
+        "TrentService.Forge",
         ".Encrypt",
         "secretsmanager.Encrypt",
         "\u{1}",
@@ -37,7 +37,7 @@ async fn json_targets_that_do_not_exist() {
     }
     // Without a signature nobody learns which operations there are.
     let before = world.events().len();
-    let answer = client.send(&client.json("TrentService.Sign", &json!({}))).await;
+    let answer = client.send(&client.json("TrentService.Forge", &json!({}))).await;
     assert_eq!(code_of(&answer).as_deref(), Some("MissingAuthenticationTokenException"));
     one_refusal(&world, before, &answer, None);
 }

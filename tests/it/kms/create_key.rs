@@ -64,14 +64,14 @@ async fn what_is_not_served_is_refused_by_its_name() {
         (json!({"KeySpec": "RSA_2048"}), "ValidationException", usage),
         (json!({"CustomerMasterKeySpec": "HMAC_256"}), "ValidationException", usage),
         (
-            json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}),
+            json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
             "UnsupportedOperationException",
-            "KeySpec RSA_2048 is not supported.",
+            "KeySpec SM2 is not supported.",
         ),
         (
-            json!({"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"}),
-            "UnsupportedOperationException",
-            "KeySpec ML_KEM_768 is not supported.",
+            json!({"KeySpec": "RSA_2048", "KeyUsage": "KEY_AGREEMENT"}),
+            "ValidationException",
+            "KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048",
         ),
         (
             json!({"KeyUsage": "SIGN_VERIFY"}),
@@ -84,19 +84,19 @@ async fn what_is_not_served_is_refused_by_its_name() {
             "KeyUsage KEY_AGREEMENT is not compatible with KeySpec SYMMETRIC_DEFAULT",
         ),
         (
-            json!({"Origin": "EXTERNAL"}),
-            "UnsupportedOperationException",
-            "Origin EXTERNAL is not supported.",
-        ),
-        (
             json!({"Origin": "EXTERNAL_KEY_STORE", "XksKeyId": "x"}),
-            "UnsupportedOperationException",
-            "Origin EXTERNAL_KEY_STORE is not supported.",
+            "ValidationException",
+            "Origin EXTERNAL_KEY_STORE needs a CustomKeyStoreId.",
         ),
         (
-            json!({"MultiRegion": true}),
-            "UnsupportedOperationException",
-            "Multi-Region and external keys are not supported.",
+            json!({"Origin": "EXTERNAL", "XksKeyId": "x"}),
+            "ValidationException",
+            "XksKeyId is only for keys in an external key store.",
+        ),
+        (
+            json!({"CustomKeyStoreId": "cks-1234567890abcdef0"}),
+            "ValidationException",
+            "A key in a custom key store has the Origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE.",
         ),
         (
             json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1234567890abcdef0"}),

@@ -27,4 +27,5 @@ mod rsa;
 mod shared_secrets;
 mod signing;
 mod states;
+mod subject;
 mod tags;

@@ -14,7 +14,7 @@ async fn a_grant_is_shown_whole() {
     let bare = grant(&world, &key, "ann", &["Decrypt"]).await;
     let listed = world.kms("ListGrants", json!({"KeyId": key})).await;
     let expected = json!({"Grants": [{
-        "KeyId": key, "GrantId": bare, "Name": "", "CreationDate": NOW_SECS as f64,
+        "KeyId": key, "GrantId": bare, "Name": "", "CreationDate": NOW_SECS,
         "GranteePrincipal": user_arn("ann"), "Operations": ["Decrypt"],
         "IssuingAccount": "arn:aws:iam::111122223333:root"
     }], "Truncated": false});
@@ -29,7 +29,7 @@ async fn a_grant_is_shown_whole() {
     let full = granted(&world, full).await;
     let listed = world.kms("ListGrants", json!({"KeyId": key, "GrantId": full})).await;
     let expected = json!({"Grants": [{
-        "KeyId": key, "GrantId": full, "Name": "mine", "CreationDate": (NOW_SECS + 5) as f64,
+        "KeyId": key, "GrantId": full, "Name": "mine", "CreationDate": NOW_SECS + 5,
         "GranteeServicePrincipal": "rds.amazonaws.com", "RetiringPrincipal": user_arn("bob"),
         "Operations": ["Encrypt", "Decrypt"], "Constraints": constraints,
         "IssuingAccount": "arn:aws:iam::111122223333:root"

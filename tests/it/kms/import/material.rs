@@ -104,10 +104,11 @@ async fn an_imported_hmac_key_makes_the_macs_that_anybody_makes_with_it() {
             let expected = hmac::sign(&hmac::Key::new(hash, &material), b"hello");
             assert_eq!(made, expected.as_ref(), "{spec} {length}");
         }
+        let key = world.external(spec.as_str(), "GENERATE_VERIFY_MAC").await;
+        let parameters = world.oaep(&key).await;
         for length in [0, shortest - 1, 129] {
-            let key = world.external(spec.as_str(), "GENERATE_VERIFY_MAC").await;
-            let material = vec![9; usize::from(length)];
-            let refused = world.import_fails(&key, &material, json!({})).await;
+            let body = parameters.body(&key, &vec![9; usize::from(length)]);
+            let refused = world.kms_fails("ImportKeyMaterial", body).await;
             assert_eq!(refused.code, "IncorrectKeyMaterialException", "{spec} {length}");
             assert_eq!(world.state(&key).await, "PendingImport");
         }

@@ -6,6 +6,7 @@ mod material;
 mod multi_region;
 mod new_material;
 mod permissions;
+mod states;
 mod tokens;
 mod wrapping;
 
