@@ -36,8 +36,8 @@ test-rust: rust ## the tests in Rust: units, operations, processes, the device s
 
 # The server is the one that the tests in Rust were built with: built alone, its dependencies would
 # have other features and be compiled again.
-test-clients: rust $(VENV) ## the AWS CLI, boto3 and the README's tour against a server of their own
-	@$(INSTALL) cc softhsm
+test-clients: rust $(VENV) ## AWS's clients, others' cryptography, the README's tour, on servers of their own
+	@$(INSTALL) cc softhsm openssl
 	@cargo build --quiet --workspace --tests --locked
 	@.venv/bin/python tests/clients/run.py
 
@@ -53,6 +53,8 @@ lint: rust ## formatting, clippy, and shellcheck where it is installed
 bench: rust ## how much the server does in a second, beside the machine's own limits
 	@$(INSTALL) cc softhsm
 	cargo bench --locked --bench throughput
+	cargo bench --locked --bench throughput -- --operations
+	cargo bench --locked --bench micro -- --quick operations
 
 venv: $(VENV) ## Python's AWS CLI and boto3 in .venv, as the tests use them
 	@echo ". .venv/bin/activate"

@@ -35,8 +35,14 @@ const NOTES: &[(&str, &str, &str)] = &[
     ),
     (
         "kms",
-        "Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncrypt",
-        "`GrantTokens` are refused, as there are no grants",
+        "CreateGrant",
+        "grants for services (`GranteeServicePrincipal`, `SourceArn`) are kept; no service uses them \
+         yet",
+    ),
+    (
+        "kms",
+        "ListGrants ListRetirableGrants",
+        "the filters by service are refused, as AWS refuses them to whoever is not one",
     ),
     ("kms", "Decrypt GenerateDataKey GenerateRandom", "`Recipient` is refused"),
     (

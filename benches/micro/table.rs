@@ -56,12 +56,15 @@ pub fn run(
 /// The ratio is that of the fastest batches.
 fn row(name: &str, whole: &Sampler, alone: Option<&Sampler>, luck: bool) {
     let micros = |nanos: u128| format!("{:.1}", nanos as f64 / 1000.0);
-    let none = || "—".to_owned();
-    let (min, median) =
-        alone.map_or_else(|| (none(), none()), |a| (micros(a.min()), micros(a.median())));
-    let ratio = alone.filter(|_| !luck).map_or_else(none, |alone| {
-        format!("{:.2}", whole.min() as f64 / alone.min().max(1) as f64)
-    });
-    let (whole_min, whole_median) = (micros(whole.min()), micros(whole.median()));
-    println!("| {name} | {whole_min} | {whole_median} | {min} | {median} | {ratio} |");
+    let (min, median) = whole.min_and_median();
+    let (alone, ratio) = alone.map_or_else(
+        || ("— | —".to_owned(), None),
+        |alone| {
+            let (alone_min, alone_median) = alone.min_and_median();
+            let ratio = min as f64 / alone_min.max(1) as f64;
+            (format!("{} | {}", micros(alone_min), micros(alone_median)), Some(ratio))
+        },
+    );
+    let ratio = ratio.filter(|_| !luck).map_or("—".to_owned(), |ratio| format!("{ratio:.2}"));
+    println!("| {name} | {} | {} | {alone} | {ratio} |", micros(min), micros(median));
 }

@@ -29,16 +29,12 @@ impl Sampler {
         self.nanos.push(run(self.count, work).as_nanos() / u128::from(self.count));
     }
 
-    /// Nanoseconds of the fastest batch.
-    pub fn min(&self) -> u128 {
-        self.nanos.iter().min().copied().unwrap_or_default()
-    }
-
-    /// Nanoseconds of the median batch.
-    pub fn median(&self) -> u128 {
+    /// Nanoseconds of a run in the fastest batch, and in the median one.
+    pub fn min_and_median(&self) -> (u128, u128) {
         let mut nanos = self.nanos.clone();
         nanos.sort_unstable();
-        nanos.get(nanos.len() / 2).copied().unwrap_or_default()
+        let at = |index: usize| nanos.get(index).copied().unwrap_or_default();
+        (at(0), at(nanos.len() / 2))
     }
 }
 

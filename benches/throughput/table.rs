@@ -181,7 +181,8 @@ fn median(bare: &Bare) -> f64 {
     for _ in 0..RAW_BATCHES {
         sampler.sample(&mut work);
     }
-    sampler.median() as f64
+    let (_, median) = sampler.min_and_median();
+    median as f64
 }
 
 fn print_row(row: &Row) {

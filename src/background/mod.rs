@@ -72,6 +72,8 @@ async fn destroy_keys(server: &Server) -> Result<(), Failure> {
             match destroy_key(server, region, id).await {
                 Ok(Step::Destroyed) => destroyed += 1,
                 Ok(Step::NotDue) => {}
+                // Whoever changed the key at the same time was first: the next look finds it again.
+                Err(error) if rotation::is_conflict(&error) => {}
                 // One that cannot be destroyed keeps no other from it.
                 Err(error) => tracing::error!(key = id, %error, "cannot destroy a key"),
             }

@@ -18,6 +18,9 @@ pub enum IdentityError {
     MalformedPolicy(String),
     #[error("{0}")]
     InvalidInput(String),
+    /// Of operations that have no InvalidInput in the model.
+    #[error("{0}")]
+    Validation(String),
     #[error("the access key id {0} belongs to another account")]
     AccessKeyTaken(String),
     #[error("{0}")]

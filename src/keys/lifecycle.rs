@@ -177,8 +177,7 @@ impl Authorized<Found> {
             tx.delete::<DueKey>(&[&due_part(end), self.region.as_str(), &self.id])?;
         }
         let state = KeyState::Disabled;
-        let key =
-            Key { state, deletion: None, deletion_window_days: None, ..Key::clone(self) };
+        let key = Key { state, deletion: None, deletion_window_days: None, ..Key::clone(self) };
         key.settled().save(tx)?;
         Ok(())
     }

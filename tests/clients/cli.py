@@ -151,8 +151,9 @@ def test_keys_are_created_listed_and_described(aws):
         "NotFoundException", "DescribeKey", f"Key '{aws.arn('key/' + missing)}' does not exist"))
     expect(aws.fails("kms", "describe-key", "--key-id", "nonsense"),
            ("NotFoundException", "DescribeKey", "Invalid keyId 'nonsense'"))
-    expect(aws.fails("kms", "create-key", "--key-spec", "RSA_2048", "--key-usage", "SIGN_VERIFY")[0],
-           "UnsupportedOperationException")
+    expect(aws.fails("kms", "create-key", "--key-spec", "RSA_2048"), (
+        "ValidationException", "CreateKey",
+        "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."))
 
 
 def test_aliases(aws):

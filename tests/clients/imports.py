@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 import harness
+import vectors
 from boto import Boto
 from harness import REGIONS, expect
 
@@ -31,7 +32,7 @@ HASHES = {224: hashlib.sha224, 256: hashlib.sha256, 384: hashlib.sha384, 512: ha
 
 def run(results, server):
     prepare = lambda number: Boto(server, REGIONS[number % len(REGIONS)])
-    harness.run_all(results, sys.modules[__name__], prepare)
+    harness.run_all(results, sys.modules[__name__], prepare, threads=os.cpu_count() or 2)
 
 
 def wrapped_here(algorithm, public, material):
@@ -119,6 +120,40 @@ def test_a_symmetric_key_of_each_wrapper_and_size(boto):
                 expect(kms.decrypt(CiphertextBlob=blob)["Plaintext"], b"hello")
 
 
+def test_blobs_open_outside_and_those_of_outside_open_here(boto):
+    """The format as docs/ciphertext-format.md has it, with imported material that is known here."""
+    kms = boto.client("kms")
+    context = {"b": "2", "größe": "ü", "a": ""}
+    aad = vectors.encryption_context(context)
+    for algorithm, several, wrap in ((ALGORITHMS[0], False, WRAPPERS[0]),
+                                     (ALGORITHMS[1], True, WRAPPERS[-1])):
+        made = kms.create_key(Origin="EXTERNAL", MultiRegion=several)["KeyMetadata"]
+        key, material = made["Arn"], os.urandom(32)
+        bring(kms, key, material, algorithm, "RSA_4096", wrap)
+        flags, key_id = vectors.key_id_bytes(made["KeyId"])
+        material_id = vectors.key_material_id(material, made["KeyId"])
+        expect(kms.describe_key(KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"], material_id)
+        header = b"\x01\x02\x02\0C\x01\x01" + bytes([flags]) + key_id
+        header += bytes.fromhex(material_id)[:16]
+        for plaintext in (b"x", bytes(range(256)) * 16):
+            blob = kms.encrypt(KeyId=key, Plaintext=plaintext,
+                               EncryptionContext=context)["CiphertextBlob"]
+            expect(blob[:40], header)
+            case = {"blob": blob.hex(), "material": material.hex(), "context": context}
+            expect(vectors.open_blob(case), plaintext)
+            try:
+                vectors.open_blob(case | {"context": context | {"b": "3"}})
+            except vectors.Refused:
+                pass
+            else:
+                raise AssertionError("opened with another context")
+            sealed = vectors.seal(material, "claviger/v1/enc", header, aad, os.urandom(32),
+                                  os.urandom(12), plaintext)
+            opened = kms.decrypt(CiphertextBlob=sealed, EncryptionContext=context)
+            expect((opened["Plaintext"], opened["KeyId"], opened["KeyMaterialId"]),
+                   (plaintext, key, material_id))
+
+
 def test_hmac_keys_make_the_macs_of_python(boto):
     kms = boto.client("kms")
     for bits, function in HASHES.items():
@@ -156,11 +191,13 @@ def test_elliptic_keys_sign_for_the_public_key_of_python(boto):
 
 def test_an_edwards_key_signs_as_in_python(boto):
     kms = boto.client("kms")
-    private = ed25519.Ed25519PrivateKey.generate()
-    key = external(kms, "ECC_NIST_EDWARDS25519", "SIGN_VERIFY")
-    bring(kms, key, pkcs8(private))
-    signature = kms.sign(KeyId=key, Message=b"hello", SigningAlgorithm="ED25519_SHA_512")
-    expect(signature["Signature"], private.sign(b"hello"))
+    for wrapping in ALGORITHMS:
+        for wrap in WRAPPERS:
+            private = ed25519.Ed25519PrivateKey.generate()
+            key = external(kms, "ECC_NIST_EDWARDS25519", "SIGN_VERIFY")
+            bring(kms, key, pkcs8(private), wrapping, wrap=wrap)
+            signature = kms.sign(KeyId=key, Message=b"hello", SigningAlgorithm="ED25519_SHA_512")
+            expect(signature["Signature"], private.sign(b"hello"))
 
 
 def test_a_key_agrees_as_in_python(boto):
@@ -182,12 +219,12 @@ def test_rsa_keys_sign_and_decrypt_with_python(boto):
         private = rsa.generate_private_key(65537, bits)
         for algorithm, wrap in wraps if bits == 2048 else wraps[:1]:
             key = external(kms, f"RSA_{bits}", "SIGN_VERIFY")
-            bring(kms, key, pkcs8(private), algorithm, wrap=wrap)
+            bring(kms, key, pkcs8(private), algorithm, f"RSA_{bits}", wrap)
             name = "RSASSA_PKCS1_V1_5_SHA_256"
             signature = kms.sign(KeyId=key, Message=b"hello", SigningAlgorithm=name)["Signature"]
             expect(signature, private.sign(b"hello", padding.PKCS1v15(), hashes.SHA256()))
         key = external(kms, f"RSA_{bits}", "ENCRYPT_DECRYPT")
-        bring(kms, key, pkcs8(private), ALGORITHMS[3], "RSA_3072")
+        bring(kms, key, pkcs8(private), ALGORITHMS[3], f"RSA_{bits}")
         name = "RSAES_OAEP_SHA_256"
         words = dict(KeyId=key, EncryptionAlgorithm=name)
         oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Runs unmodified AWS clients against the server, and fails loudly.
 
-    .venv/bin/python tests/clients/run.py [--server PROGRAM] [vectors|cli|boto|imports|tour]...
+    .venv/bin/python tests/clients/run.py [--server PROGRAM] [PART]...
 
-Every part gets a `claviger dev` of its own: a free port, a new SoftHSM token, an empty store. `make
-test-clients` installs and builds what is needed first.
+A part is `vectors` or one of SERVED, which get a `claviger dev` of their own each: a free port, a new
+SoftHSM token, an empty store. `make test-clients` installs and builds what is needed first.
 """
 
 import argparse
@@ -16,12 +16,16 @@ import sys
 
 import boto
 import cli
+import cli_kms
+import encryption_sdk
 import harness
 import imports
+import interop
 import tour
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+SERVED = (cli, cli_kms, boto, imports, interop, encryption_sdk, tour)
 
 
 def built_program():
@@ -43,7 +47,7 @@ def main():
     parser.add_argument("--server", type=pathlib.Path, help="default: the tests' build")
     parser.add_argument("parts", nargs="*", metavar="PART")
     arguments = parser.parse_args()
-    parts = arguments.parts or ["vectors", "cli", "boto", "imports", "tour"]
+    parts = arguments.parts or ["vectors", *(module.__name__ for module in SERVED)]
     program = (arguments.server or built_program()).resolve()
     if not program.exists():
         sys.exit(f"run.py: {program} is missing: run `make test-clients`")
@@ -55,7 +59,7 @@ def main():
     results = harness.Results()
     if "vectors" in parts:
         results.run("vectors: the formats, from the outside", vectors)
-    for module in (cli, boto, imports, tour):
+    for module in SERVED:
         if module.__name__ in parts:
             served(results, program, module)
     print(f"{results.passed} passed, {results.failed} failed")

@@ -14,9 +14,9 @@ use claviger::monitor::Metrics;
 use claviger::quotas::{Quotas, Settings};
 use claviger::random::{Random, SeededRandom};
 use claviger::root_of_trust::RootOfTrust;
-use claviger::store::{Memory, Store};
+use claviger::store::{Backend, Memory, Store};
 use claviger::types::{AccountId, Region, SecretText, Tags};
-use claviger_hsm::SoftwareHsm;
+use claviger_hsm::{Hsm, SoftwareHsm};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -69,14 +69,23 @@ impl World {
     }
 
     async fn assembled(seed: u64, quotas: Settings) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
         let mut device_seed = [0; 32];
         device_seed[..8].copy_from_slice(&seed.to_be_bytes());
         let hsm = Arc::new(SoftwareHsm::seeded(device_seed));
+        Self::on(hsm, Arc::new(Memory::default()), seed, quotas).await
+    }
+
+    /// With another device and another store.
+    pub async fn on(
+        hsm: Arc<dyn Hsm>,
+        backend: Arc<dyn Backend>,
+        seed: u64,
+        quotas: Settings,
+    ) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
         let (root, _) = RootOfTrust::create(hsm, random.clone(), data.path()).unwrap();
         let keys = Arc::new(root.row_keys().unwrap());
-        let backend = Arc::new(Memory::default());
         let store = Store::open(backend, keys, random.clone(), true).await.unwrap();
         let audit = Arc::new(MemoryAudit::default());
         let clock = Arc::new(TestClock::at_secs(NOW_SECS));

@@ -102,7 +102,7 @@ pub(super) async fn authorized_user(
     let own = call.principal().user_name.clone();
     let asked_by_name = name.is_some();
     let name = name.map(str::to_owned).or(own).ok_or_else(|| {
-        Error::InvalidInput("Must specify userName when calling with non-User credentials".into())
+        Error::Validation("Must specify userName when calling with non-User credentials".into())
     })?;
     let account = call.account().clone();
     // Permission first, on the ARN the name would have: whoever may not ask does not learn who exists.
@@ -151,5 +151,5 @@ pub(super) fn page_of<T: Clone>(
 }
 
 pub(super) fn bad_marker() -> Error {
-    Error::InvalidInput("Invalid Marker.".into())
+    Error::Validation("Invalid Marker.".into())
 }

@@ -13,6 +13,7 @@ impl ServiceError for Error {
             Self::LimitExceeded(_) => ("LimitExceeded", 409),
             Self::MalformedPolicy(_) => ("MalformedPolicyDocument", 400),
             Self::InvalidInput(_) => ("InvalidInput", 400),
+            Self::Validation(_) => ("ValidationError", 400),
             Self::AccessDenied(e) => return Fault::access_denied(Protocol::Query, e.to_string()),
             Self::Throttled(_) => return Fault::throttled(Protocol::Query),
             Self::Store(_) => return Fault::server("ServiceFailure"),

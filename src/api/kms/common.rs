@@ -68,9 +68,8 @@ pub(super) async fn authorize(
     let allowed = match by_grant {
         None => call.authorize(action, found, conditions).map_err(Error::from),
         Some(operation) => {
-            let same = conditions.clone();
-            let asked = Asked::Use(operation, &same);
-            by_policy_or_grant(call, found, action, conditions, asked).await
+            let asked = Asked::Use(operation, &conditions);
+            by_policy_or_grant(call, found, action, &conditions, asked).await
         }
     };
     allowed.map_err(|error| hidden(call, error, foreign, action, what))

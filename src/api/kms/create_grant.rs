@@ -136,9 +136,8 @@ impl CreateGrant {
             }
         }
         let foreign = found.account != account;
-        let same = conditions.clone();
-        let asked = Asked::Create(terms, &same);
-        let allowed = by_policy_or_grant(call, found, ACTION, conditions, asked).await;
+        let asked = Asked::Create(terms, &conditions);
+        let allowed = by_policy_or_grant(call, found, ACTION, &conditions, asked).await;
         allowed.map_err(|error| hidden(call, error, foreign, ACTION, THIS_RESOURCE))
     }
 }

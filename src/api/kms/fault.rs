@@ -4,6 +4,7 @@ use crate::call::OperationError;
 use crate::keys::stores::KeyStoreError;
 use crate::store::StoreError;
 use crate::wire::{Fault, Protocol, ServiceError};
+use claviger_hsm::HsmError;
 
 impl ServiceError for Error {
     fn fault(&self) -> Fault {
@@ -18,9 +19,7 @@ impl ServiceError for Error {
             Self::IncorrectKey => "IncorrectKeyException",
             Self::InvalidKeyUsage { .. }
             | Self::InvalidKeySpec { .. }
-            | Self::IncompatibleAlgorithm { .. } => {
-                "InvalidKeyUsageException"
-            }
+            | Self::IncompatibleAlgorithm { .. } => "InvalidKeyUsageException",
             Self::InvalidSignature => "KMSInvalidSignatureException",
             Self::InvalidMac => "KMSInvalidMacException",
             Self::Validation(_) => "ValidationException",
@@ -43,8 +42,14 @@ impl ServiceError for Error {
             Self::DryRun => "DryRunOperationException",
             Self::Throttled(_) => "ThrottlingException",
             Self::AccessDenied(e) => return Fault::access_denied(Protocol::Json, e.to_string()),
-            Self::Device(_) => return Fault::server("KeyUnavailableException"),
-            Self::Store(_) | Self::Primitive(_) => return Fault::server("KMSInternalException"),
+            // The device is asked where keys are made, and the operations that make keys have no
+            // KeyUnavailableException in the model.
+            Self::Device(HsmError::Unavailable(_)) => {
+                return Fault::server("DependencyTimeoutException");
+            }
+            Self::Device(_) | Self::Store(_) | Self::Primitive(_) => {
+                return Fault::server("KMSInternalException");
+            }
         };
         Fault::client(code, self.to_string())
     }

@@ -17,11 +17,10 @@ pub(super) async fn by_policy_or_grant(
     call: &mut Call<'_>,
     found: Found,
     action: &'static str,
-    conditions: Conditions,
+    conditions: &Conditions,
     asked: Asked<'_>,
 ) -> Result<Authorized<Found>, Error> {
-    let same = conditions.clone();
-    let denied = match call.authorize(action, found.clone(), conditions) {
+    let denied = match call.authorize(action, found.clone(), conditions.clone()) {
         Ok(allowed) => return Ok(allowed),
         Err(denied) => denied,
     };
@@ -33,7 +32,8 @@ pub(super) async fn by_policy_or_grant(
         return Err(denied.into());
     };
     let id = grant.grant.id.clone();
-    let allowed = call.authorize(action, Found { grant: Some(grant), ..found }, same)?;
+    let found = Found { grant: Some(grant), ..found };
+    let allowed = call.authorize(action, found, conditions.clone())?;
     // Named as the event names key materials: ReEncrypt may rest on two grants.
     call.record(
         match action {

@@ -280,13 +280,20 @@ pub async fn retirable(
     limit: usize,
 ) -> Result<Page<Grant>, StoreError> {
     let scope = [region.as_str(), principal.unique_id.as_str()];
-    let rows = tx.list::<RetirableGrant>(&scope, after, limit).await?;
-    let mut records = Vec::new();
-    for (id, row) in rows.records {
-        let grant = tx.get::<Grant>(&[region.as_str(), &row.key_id, &id]).await?;
-        records.extend(grant.map(|grant| (id, grant)));
+    let mut after = after.map(str::to_owned);
+    loop {
+        let rows = tx.list::<RetirableGrant>(&scope, after.as_deref(), limit).await?;
+        let mut records = Vec::new();
+        after = rows.records.last().map(|(id, _)| id.clone());
+        for (id, row) in rows.records {
+            let grant = tx.get::<Grant>(&[region.as_str(), &row.key_id, &id]).await?;
+            records.extend(grant.map(|grant| (id, grant)));
+        }
+        // A page of grants that ended since they were listed would look like the last one.
+        if !records.is_empty() || !rows.more {
+            return Ok(Page { records, more: rows.more });
+        }
     }
-    Ok(Page { records, more: rows.more })
 }
 
 /// Deletes some grants of a key whose waiting period is over, if it has more than one transaction

@@ -1,5 +1,5 @@
 //! When imports end: one row for each wrapping key and each expiring material, in the order of time.
-use super::super::{Key, KeyError, lifecycle};
+use super::super::{Key, KeyError, KeyMaterial, lifecycle};
 use super::{material, wrapping};
 use crate::seal::Table;
 use crate::store::{Record, Tx};
@@ -76,10 +76,9 @@ pub async fn expire(tx: &mut Tx<'_>, due: &DueImport, now: Timestamp) -> Result<
     let Some(key) = Key::load(tx, &due.region, &due.key_id).await? else {
         return Ok(Expired::Other);
     };
-    let ended = |m: &&super::super::KeyMaterial| {
-        m.id == due.name && m.present && m.valid_to.is_some_and(|end| end <= now)
-    };
-    if key.materials.iter().any(|m| ended(&m)) {
+    let ended =
+        |m: &KeyMaterial| m.id == due.name && m.present && m.valid_to.is_some_and(|end| end <= now);
+    if key.materials.iter().any(ended) {
         material::forget(tx, &key, &due.name).await?;
         return Ok(Expired::Material(key, due.name.clone()));
     }

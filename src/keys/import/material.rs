@@ -212,11 +212,7 @@ fn cancel_end(tx: &mut Tx<'_>, key: &Key, id: &str) -> Result<(), KeyError> {
 }
 
 /// Deletes the bytes of a material, if no other region of the key has them.
-pub(super) async fn wipe_unless_elsewhere(
-    tx: &mut Tx<'_>,
-    key: &Key,
-    id: &str,
-) -> Result<(), KeyError> {
+async fn wipe_unless_elsewhere(tx: &mut Tx<'_>, key: &Key, id: &str) -> Result<(), KeyError> {
     let has = |key: &Key| key.materials.iter().any(|m| m.id == id && m.present);
     if !key.relatives(tx).await?.iter().any(|relative| has(relative)) {
         Material::delete(tx, &key.id, id)?;

@@ -51,14 +51,13 @@ impl Key {
     }
 }
 
-/// Removes what a key that is being destroyed leaves behind of its imports.
+/// Removes what a key that is being destroyed leaves behind of its imports, apart from the bytes.
 pub(super) async fn clear(tx: &mut Tx<'_>, key: &Key) -> Result<(), KeyError> {
     wrapping::clear(tx, key).await?;
     for material in &key.materials {
         if let Some(end) = material.valid_to {
             due::cancel(tx, key, end, &material.id)?;
         }
-        material::wipe_unless_elsewhere(tx, key, &material.id).await?;
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ async fn without_a_name_the_caller_is_meant() {
         assert_eq!(refused, failed("AccessDenied", text));
     }
     let root = world.iam_fails("GetUser", json!({})).await;
-    assert_eq!(root.code, "InvalidInput");
+    assert_eq!(root.code, "ValidationError");
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn lists_are_paged_and_filtered_by_path() {
         (&ann, json!({"Marker": marker})),
     ] {
         let refused = world.fails(who, "iam", "ListUsers", body).await;
-        assert_eq!(refused, failed("InvalidInput", "Invalid Marker."));
+        assert_eq!(refused, failed("ValidationError", "Invalid Marker."));
     }
 }
 

@@ -1,5 +1,6 @@
 //! KMS operations.
 mod aliases;
+mod condition_keys;
 mod create_key;
 mod cross_account;
 mod data_key_pairs;
@@ -19,6 +20,7 @@ mod limits;
 mod list_keys;
 mod macs;
 mod managed;
+mod modelled_errors;
 mod multi_region;
 mod re_encrypt;
 mod regions;
@@ -27,5 +29,5 @@ mod rsa;
 mod shared_secrets;
 mod signing;
 mod states;
-mod subject;
+pub mod subject;
 mod tags;

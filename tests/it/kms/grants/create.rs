@@ -316,3 +316,18 @@ async fn a_user_with_permission_creates_grants() {
     let refused = attempt(&world, &admin, "DescribeKey", json!({"KeyId": key})).await;
     assert_eq!(refused, Err(DENIED.into()));
 }
+
+/// Grants that are made at once do not keep each other from it, and all of them count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_grants_can_be_made_at_the_same_moment() {
+    let world = World::with_quotas("[resources]\ngrants_per_key = 40\n").await;
+    idle(&world, "ann").await;
+    let key = world.key().await;
+    let create = || world.kms("CreateGrant", body(&key, "ann", &["Decrypt"]));
+    let made = futures_util::future::join_all((0..40).map(|_| create())).await;
+    let made: BTreeSet<String> = made.iter().map(|made| made["GrantId"].to_string()).collect();
+    assert_eq!(made.len(), 40);
+    assert_eq!(ids(&world, &key).await.len(), 40);
+    let refused = world.kms_fails("CreateGrant", body(&key, "ann", &["Decrypt"])).await;
+    assert_eq!(refused.code, "LimitExceededException");
+}

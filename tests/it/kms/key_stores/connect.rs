@@ -102,7 +102,7 @@ async fn random_bytes_come_from_a_connected_cluster_only() {
     world.set_connection(&hsm, Connection::Connected).await;
     let body = body(&hsm).to_string();
     let fault = world.raw(&world.root, "kms", "GenerateRandom", body.as_bytes()).await.unwrap_err();
-    assert_eq!((fault.code, fault.status), ("KeyUnavailableException", 500));
+    assert_eq!((fault.code, fault.status), ("DependencyTimeoutException", 500));
 }
 
 /// What CreateKey asks before it makes a key in a store.

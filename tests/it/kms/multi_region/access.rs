@@ -135,6 +135,30 @@ async fn the_key_is_created_in_the_replicas_region() {
 }
 
 #[tokio::test]
+async fn whether_a_new_key_is_of_several_regions_can_be_asked_for() {
+    let world = world().await;
+    for (name, condition, several, single) in [
+        ("ann", json!({"Bool": {"kms:MultiRegion": "true"}}), true, false),
+        ("bob", json!({"Bool": {"kms:MultiRegion": "false"}}), false, true),
+        ("cid", equals("kms:MultiRegionKeyType", "PRIMARY"), true, false),
+        ("dan", equals("kms:MultiRegionKeyType", "REPLICA"), false, false),
+    ] {
+        let who = user(&world, name, &[when(&["kms:CreateKey"], condition)]).await;
+        for (wish, works) in [(true, several), (false, single)] {
+            let body = json!({"MultiRegion": wish});
+            match world.call_as(&who, "kms", "CreateKey", body).await {
+                Ok(made) => assert!(works && made["KeyMetadata"]["MultiRegion"] == wish, "{name}"),
+                Err(error) => {
+                    assert!(!works, "{name} {wish}: {error:?}");
+                    let why = format!("resource: * {NO_IDENTITY} kms:CreateKey action");
+                    assert_eq!(error, denied(&user_arn(name), "kms:CreateKey", &why));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn request_tags_count_for_replicate_key_too() {
     let world = world().await;
     let key = primary(&world).await;

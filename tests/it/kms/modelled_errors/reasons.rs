@@ -1,0 +1,215 @@
+//! Why an error of the model cannot occur here.
+
+/// Errors, the operations that have them, and the reason.
+type Reason = (&'static [&'static str], &'static [&'static str], &'static str);
+
+const DEVICE: &str = "The device and the store are asked without a time limit of their own: a store \
+    that fails is KMSInternalException, and the device is asked only where keys are made.";
+const PRESENT: &str = "The material of every key is in the store beside the key: there is nothing \
+    that could be away while the key is not in the state Unavailable.";
+const KEY_ARN: &str = "An ARN that is no key's, or another Region's, is answered with \
+    NotFoundException (\"Invalid arn …\"), as AWS answers it.";
+const ALWAYS: &str =
+    "AWS's table of key states permits it in every state of the keys that it is for.";
+const CLUSTER: &str = "No cluster is asked anything before there is a driver for one; \
+    ConnectCustomKeyStore says that it is not active.";
+const PROXY: &str = "No proxy is asked anything before there is a client for one; \
+    ConnectCustomKeyStore leaves the store FAILED with XKS_PROXY_NOT_REACHABLE.";
+const XKS_KEY: &str = "A key is made in an external key store only while the store is connected, and \
+    none gets connected.";
+
+const REASONS: &[Reason] = &[
+    (
+        &["DependencyTimeoutException"],
+        &[
+            "CancelKeyDeletion",
+            "CreateAlias",
+            "CreateGrant",
+            "Decapsulate",
+            "Decrypt",
+            "DeleteAlias",
+            "DeleteImportedKeyMaterial",
+            "DeriveSharedSecret",
+            "DisableKey",
+            "DisableKeyRotation",
+            "EnableKey",
+            "EnableKeyRotation",
+            "Encapsulate",
+            "Encrypt",
+            "GenerateDataKey",
+            "GenerateDataKeyPair",
+            "GenerateDataKeyPairWithoutPlaintext",
+            "GenerateDataKeyWithoutPlaintext",
+            "GetKeyLastUsage",
+            "GetKeyPolicy",
+            "GetKeyRotationStatus",
+            "GetParametersForImport",
+            "GetPublicKey",
+            "ImportKeyMaterial",
+            "ListAliases",
+            "ListGrants",
+            "ListKeyPolicies",
+            "ListKeys",
+            "ListRetirableGrants",
+            "PutKeyPolicy",
+            "ReEncrypt",
+            "RetireGrant",
+            "RevokeGrant",
+            "ScheduleKeyDeletion",
+            "Sign",
+            "UpdateAlias",
+            "UpdateKeyDescription",
+            "Verify",
+        ],
+        DEVICE,
+    ),
+    (
+        &["KeyUnavailableException"],
+        &[
+            "Decapsulate",
+            "Decrypt",
+            "DeriveSharedSecret",
+            "Encapsulate",
+            "Encrypt",
+            "GenerateDataKey",
+            "GenerateDataKeyPair",
+            "GenerateDataKeyPairWithoutPlaintext",
+            "GenerateDataKeyWithoutPlaintext",
+            "GenerateMac",
+            "GetPublicKey",
+            "ReEncrypt",
+            "Sign",
+            "Verify",
+            "VerifyMac",
+        ],
+        PRESENT,
+    ),
+    (
+        &["InvalidArnException"],
+        &[
+            "CancelKeyDeletion",
+            "DeleteImportedKeyMaterial",
+            "DescribeKey",
+            "DisableKey",
+            "DisableKeyRotation",
+            "EnableKey",
+            "EnableKeyRotation",
+            "GetKeyLastUsage",
+            "GetKeyPolicy",
+            "GetKeyRotationStatus",
+            "GetParametersForImport",
+            "GetPublicKey",
+            "ImportKeyMaterial",
+            "ListAliases",
+            "ListKeyPolicies",
+            "ListKeyRotations",
+            "ListResourceTags",
+            "PutKeyPolicy",
+            "ReplicateKey",
+            "RetireGrant",
+            "RevokeGrant",
+            "RotateKeyOnDemand",
+            "ScheduleKeyDeletion",
+            "TagResource",
+            "UntagResource",
+            "UpdateKeyDescription",
+            "UpdatePrimaryRegion",
+        ],
+        KEY_ARN,
+    ),
+    (
+        &["InvalidArnException"],
+        &["CreateKey"],
+        "It takes no ARN but those of principals in its policy, which are \
+         MalformedPolicyDocumentException.",
+    ),
+    (
+        &["KMSInvalidStateException"],
+        &[
+            "DeleteAlias",
+            "GetKeyPolicy",
+            "GetKeyRotationStatus",
+            "ListGrants",
+            "ListKeyPolicies",
+            "ListKeyRotations",
+            "PutKeyPolicy",
+            "RetireGrant",
+            "RevokeGrant",
+        ],
+        ALWAYS,
+    ),
+    (
+        &["NotFoundException"],
+        &["ListRetirableGrants"],
+        "It names a principal, and one that there is not is InvalidArnException.",
+    ),
+    (
+        &["InvalidKeyUsageException"],
+        &["GetPublicKey"],
+        "It takes key pairs of every usage; keys without a public key are \
+         UnsupportedOperationException.",
+    ),
+    (
+        &["UnsupportedOperationException"],
+        &["PutKeyPolicy"],
+        "Only AWS managed keys would be refused so, and their policies let nobody get as far.",
+    ),
+    (
+        &["LimitExceededException"],
+        &["EnableKey"],
+        "Enabled keys are not counted apart from keys, which are counted when they are made.",
+    ),
+    (
+        &["TagException"],
+        &["UntagResource"],
+        "It takes any names, also those that the key has not: none that it could refuse can be there.",
+    ),
+    (
+        &["CloudHsmClusterInvalidConfigurationException"],
+        &["ConnectCustomKeyStore", "CreateCustomKeyStore", "CreateKey", "UpdateCustomKeyStore"],
+        CLUSTER,
+    ),
+    (
+        &["CloudHsmClusterNotActiveException", "CloudHsmClusterNotFoundException"],
+        &["CreateCustomKeyStore", "UpdateCustomKeyStore"],
+        CLUSTER,
+    ),
+    (&["IncorrectTrustAnchorException"], &["CreateCustomKeyStore"], CLUSTER),
+    (
+        &[
+            "XksProxyUriUnreachableException",
+            "XksProxyIncorrectAuthenticationCredentialException",
+            "XksProxyVpcEndpointServiceNotFoundException",
+            "XksProxyVpcEndpointServiceInvalidConfigurationException",
+            "XksProxyInvalidResponseException",
+            "XksProxyInvalidConfigurationException",
+        ],
+        &["CreateCustomKeyStore", "UpdateCustomKeyStore"],
+        PROXY,
+    ),
+    (
+        &[
+            "XksKeyInvalidConfigurationException",
+            "XksKeyAlreadyInUseException",
+            "XksKeyNotFoundException",
+        ],
+        &["CreateKey"],
+        XKS_KEY,
+    ),
+];
+
+/// Operation, error, reason.
+pub fn all() -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut all = Vec::new();
+    for (errors, operations, reason) in REASONS {
+        for error in *errors {
+            all.extend(operations.iter().map(|operation| (*operation, *error, *reason)));
+        }
+    }
+    all
+}
+
+pub fn of(operation: &str, error: &str) -> Option<&'static str> {
+    let mut all = all().into_iter();
+    all.find(|(o, e, _)| *o == operation && *e == error).map(|(_, _, reason)| reason)
+}
