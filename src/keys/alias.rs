@@ -67,21 +67,23 @@ pub struct AliasName {
 impl AliasName {
     /// Checks the name's form. Whether it may be used is for policies and [`not_reserved`].
     pub fn parse(account: &AccountId, region: &Region, name: &str) -> Result<Self, KeyError> {
-        let rest = name.strip_prefix("alias/").ok_or_else(|| {
-            KeyError::Validation(
-                "Alias must start with the prefix \"alias/\". Please see \
-                 https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
-                    .into(),
-            )
-        })?;
-        if rest.is_empty() {
-            return Err(KeyError::InvalidAliasName("The alias name is empty.".into()));
+        if !name.starts_with("alias/") {
+            let text = "Alias must start with the prefix \"alias/\". Please see \
+                        https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
+            return Err(KeyError::Validation(text.into()));
         }
         let arn = Arn::new("kms", region.as_str(), account.as_str(), name);
         Ok(Self { arn, account: account.clone(), region: region.clone() })
     }
     pub fn name(&self) -> &str {
         self.arn.resource()
+    }
+    /// For an alias that is to be: of those that are, none has an empty name.
+    pub fn not_empty(&self) -> Result<(), KeyError> {
+        if self.name() == "alias/" {
+            return Err(KeyError::InvalidAliasName("The alias name is empty.".into()));
+        }
+        Ok(())
     }
     pub fn not_reserved(&self) -> Result<(), KeyError> {
         if self.name().starts_with(RESERVED) {
@@ -152,7 +154,8 @@ impl Authorized<AliasName> {
         if (old.spec.is_symmetric(), old.spec.is_hmac(), old.usage)
             != (new.spec.is_symmetric(), new.spec.is_hmac(), new.usage)
         {
-            let text = format!("Alias {} must go on to a key of the same type and usage.", self.arn);
+            let text =
+                format!("Alias {} must go on to a key of the same type and usage.", self.arn);
             return Err(KeyError::Validation(text));
         }
         let alias = self.existing(tx).await?;

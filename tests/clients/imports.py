@@ -69,7 +69,10 @@ def wrapped_by_openssl(algorithm, public, material):
             return oaep(material)
         between = os.urandom(32)
         words = ["-id-aes256-wrap-pad", "-e", "-K", between.hex(), "-iv", "A65959A6"]
-        return oaep(between) + openssl("enc", *words, data=material)
+        # From a file: newer ones wrap nothing that they read in parts.
+        plain = pathlib.Path(directory) / "material"
+        plain.write_bytes(material)
+        return oaep(between) + openssl("enc", *words, "-in", plain, data=b"")
 
 
 WRAPPERS = [wrapped_here] + ([wrapped_by_openssl] if shutil.which("openssl") else [])

@@ -221,7 +221,7 @@ pub(super) async fn fresh_material(call: &Call<'_>, spec: KeySpec) -> Result<Sec
         both.truncate(bytes);
         return Ok(SecretBytes::new(&both));
     }
-    Ok(SecretBytes::new(&*generate_pair(call, spec).await?))
+    Ok(SecretBytes::new(&generate_pair(call, spec).await?))
 }
 
 /// A new key pair, PKCS#8. Away from the threads that serve requests: an RSA key takes seconds.

@@ -23,6 +23,7 @@ impl Operation for CreateAlias {
     async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
         let action = "kms:CreateAlias";
         let alias = AliasName::parse(call.account(), call.region(), &self.alias_name)?;
+        alias.not_empty()?;
         let alias = call.authorize(action, alias, Conditions::default())?;
         let key =
             authorized_key(call, &self.target_key_id, Accept::Key, action, Conditions::default())

@@ -87,8 +87,11 @@ fn of_shape(shape: &Value, sample: &Value, path: &[Step], cases: &mut Vec<Case>)
         let rest: String = text.chars().skip(1).collect();
         let words = Verdict::Breaks("regular expression pattern".into());
         add(json!(format!("\u{1}{rest}")), words.clone(), "pattern");
-        let begin: String = text.chars().take(text.chars().count() - 1).collect();
-        add(json!(format!("{begin}\u{1}")), words, "pattern");
+        // Of one pattern, anything may be the end.
+        if !shape["pattern"].as_str().unwrap().ends_with(".+$") {
+            let begin: String = text.chars().take(text.chars().count() - 1).collect();
+            add(json!(format!("{begin}\u{1}")), words, "pattern");
+        }
     }
     let null = |step: Step| Case {
         path: [path, &[step]].concat(),
@@ -183,7 +186,8 @@ fn sized(shape: &Value, sample: &Value, n: i64) -> Vec<Value> {
     }
 }
 
-/// The sample cut off, or drawn out at its end, or behind its first two characters.
+/// The sample cut off, or drawn out at its end, or behind its first two characters, or with a folder
+/// before it.
 fn texts(sample: &str, length: usize) -> Vec<Value> {
     let count = sample.chars().count();
     if count >= length {
@@ -195,7 +199,8 @@ fn texts(sample: &str, length: usize) -> Vec<Value> {
         (sample.chars().take(2).collect(), sample.chars().skip(2).collect());
     let second = one.chars().last().unwrap_or('a').to_string();
     let drawn = format!("{one}{}{rest}", second.repeat(more));
-    vec![format!("{sample}{}", last.repeat(more)).into(), drawn.into()]
+    let inside = format!("/{}{sample}", "a".repeat(more - 1));
+    vec![format!("{sample}{}", last.repeat(more)).into(), drawn.into(), inside.into()]
 }
 
 /// `sample` with one place changed.

@@ -8,6 +8,19 @@ use serde_json::{Value, json};
 /// A key id that nobody has.
 const ABSENT: &str = "11111111-2222-3333-4444-555555555555";
 
+pub const ERRORS: [&str; 10] = [
+    "DependencyTimeoutException",
+    "DisabledException",
+    "DryRunOperationException",
+    "InvalidGrantIdException",
+    "InvalidGrantTokenException",
+    "InvalidKeyUsageException",
+    "InvalidMarkerException",
+    "KMSInternalException",
+    "KMSInvalidStateException",
+    "NotFoundException",
+];
+
 pub async fn produce(operation: &str, error: &str) -> Option<Failed> {
     Some(match error {
         "KMSInternalException" => failing::without_store(operation).await,

@@ -27,8 +27,8 @@ fn pairs() -> Vec<(String, String)> {
 
 /// Makes the error happen, if there is a case for it.
 async fn produce(operation: &str, error: &str) -> Option<Failed> {
-    if let Some(refused) = columns::produce(operation, error).await {
-        return Some(refused);
+    if columns::ERRORS.contains(&error) {
+        return columns::produce(operation, error).await;
     }
     if let Some(refused) = stores::produce(operation, error).await {
         return Some(refused);
