@@ -30,8 +30,8 @@ const NOTES: &[(&str, &str, &str)] = &[
     (
         "kms",
         "CreateKey",
-        "`SYMMETRIC_DEFAULT` with material made here (`AWS_KMS`), in one Region; the rest is \
-         `UnsupportedOperationException`",
+        "`SM2`, which AWS has in China only, is `UnsupportedOperationException`; keys in a custom key \
+         store are `CustomKeyStoreInvalidStateException`, as no store gets connected",
     ),
     (
         "kms",
@@ -44,7 +44,27 @@ const NOTES: &[(&str, &str, &str)] = &[
         "ListGrants ListRetirableGrants",
         "the filters by service are refused, as AWS refuses them to whoever is not one",
     ),
-    ("kms", "Decrypt GenerateDataKey GenerateRandom", "`Recipient` is refused"),
+    (
+        "kms",
+        "Decrypt DeriveSharedSecret GenerateDataKey GenerateDataKeyPair GenerateRandom",
+        "`Recipient` is refused (`ValidationException`)",
+    ),
+    (
+        "kms",
+        "GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext",
+        "`SM2` is `UnsupportedOperationException`",
+    ),
+    (
+        "kms",
+        "GetParametersForImport",
+        "`RSAES_PKCS1_V1_5`, which AWS has given up, and `SM2` are `UnsupportedOperationException`",
+    ),
+    ("kms", "ListKeys", "no other account shares keys: of them the list is empty"),
+    (
+        "kms",
+        "ReplicateKey UpdatePrimaryRegion",
+        "among the regions that the deployment serves; done before the answer",
+    ),
     (
         "kms",
         "ConnectCustomKeyStore",

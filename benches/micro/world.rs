@@ -3,7 +3,7 @@ use crate::Outcome;
 use claviger::api;
 use claviger::audit::{AuditError, AuditSink, Event, Log};
 use claviger::authorize::Caller;
-use claviger::call::{Arrival, Entry, Outbox, Server};
+use claviger::call::{Arrival, Entry, Heavy, Outbox, Server};
 use claviger::clock::SystemClock;
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
 use claviger::last_use::LastUses;
@@ -77,7 +77,7 @@ impl World {
             metrics: Metrics::default(),
             quotas: Quotas::default(),
             outbox: Outbox::default(),
-            heavy: Server::heavy_turns(),
+            heavy: Heavy::default(),
             last_uses: LastUses::default(),
         };
         let caller = user(&server).await?;

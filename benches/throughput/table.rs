@@ -214,10 +214,13 @@ fn median(bare: &Bare) -> f64 {
 
 fn print_row(row: &Row) {
     let Row { case, measured, bare, floor, whole } = row;
-    let ratio =
-        if case.is_luck() || *bare == 0.0 { "—".into() } else { format!("{:.2}", row.ratio()) };
+    let none = || "—".to_owned();
+    let (alone, ratio) = (format!("{bare:.1}"), format!("{:.2}", row.ratio()));
+    // Where nothing is calculated there is nothing to compare with.
+    let alone = if *bare == 0.0 { none() } else { alone };
+    let ratio = if *bare == 0.0 || case.is_luck() { none() } else { ratio };
     println!(
-        "| {case} | {:.0} | {:.2} | {whole:.0} | {floor:.0} | {bare:.1} | {ratio} | {:.0} | {} |",
+        "| {case} | {:.0} | {:.2} | {whole:.0} | {floor:.0} | {alone} | {ratio} | {:.0} | {} |",
         measured.rate,
         measured.p99.as_secs_f64() * 1000.0,
         measured.cpu.as_secs_f64() * 1e6,

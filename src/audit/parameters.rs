@@ -3,12 +3,14 @@
 //! An allow-list: a member that is not named is not recorded, so a new secret member of a request
 //! cannot leak by being forgotten. An entry is a member's name, or a path into structures and the
 //! structures of lists; one that ends in `=` keeps what is below it as it is, for maps whose keys
-//! are the caller's:
+//! are the caller's; one that has a `:` is shown by the name behind it, where CloudTrail's is another
+//! than the model's:
 //!
 //! ```text
 //! "KeyId"                                  keyId, with everything in it camel-cased
 //! "EncryptionContext="                     encryptionContext, its keys untouched
 //! "Constraints.EncryptionContextSubset="   of the constraints this one, its keys untouched
+//! "CloudHsmClusterId:clusterId"            clusterId
 //! ```
 
 use serde_json::{Map, Value};
@@ -39,7 +41,8 @@ fn pick(value: &Value, allowed: &[&str]) -> Value {
     match value {
         Value::Object(members) => {
             let picked = members.iter().filter_map(|(name, value)| {
-                Some((camel(name), pick_member(name, value, allowed)?))
+                let (shown, value) = pick_member(name, value, allowed)?;
+                Some((shown.map_or_else(|| camel(name), str::to_owned), value))
             });
             Value::Object(picked.collect())
         }
@@ -52,18 +55,28 @@ fn pick(value: &Value, allowed: &[&str]) -> Value {
     }
 }
 
-fn pick_member(name: &str, value: &Value, allowed: &[&str]) -> Option<Value> {
+/// What is shown of a member, and by which name if not by its own.
+fn pick_member<'a>(
+    name: &str,
+    value: &Value,
+    allowed: &[&'a str],
+) -> Option<(Option<&'a str>, Value)> {
     let mut below = Vec::new();
     for entry in allowed {
         match entry.strip_prefix(name) {
-            Some("") => return Some(camel_keys(value)),
-            Some("=") => return Some(value.clone()),
-            Some(rest) => below.extend(rest.strip_prefix('.')),
+            Some("") => return Some((None, camel_keys(value))),
+            Some("=") => return Some((None, value.clone())),
+            Some(rest) => {
+                if let Some(shown) = rest.strip_prefix(':') {
+                    return Some((Some(shown), camel_keys(value)));
+                }
+                below.extend(rest.strip_prefix('.'));
+            }
             None => {}
         }
     }
     let nested = !below.is_empty() && (value.is_object() || value.is_array());
-    nested.then(|| pick(value, &below))
+    nested.then(|| (None, pick(value, &below)))
 }
 
 fn camel_keys(value: &Value) -> Value {

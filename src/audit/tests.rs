@@ -181,7 +181,7 @@ fn parameters_are_an_allow_list_in_camel_case() {
         "KeyId": "k", "Plaintext": "secret", "EncryptionContext": {"Department": "E"},
         "Tags": [{"TagKey": "Department", "TagValue": "IT"}],
         "Constraints": {"EncryptionContextSubset": {"Key": {"Deep": 1}}, "Other": 1},
-        "Items": [{"Name": "n", "Secret": "s"}, "bare"]
+        "Items": [{"Name": "n", "Secret": "s"}, "bare"], "CloudHsmClusterId": "c"
     });
     let allowed = [
         "KeyId",
@@ -189,6 +189,7 @@ fn parameters_are_an_allow_list_in_camel_case() {
         "Tags",
         "Constraints.EncryptionContextSubset=",
         "Items.Name",
+        "CloudHsmClusterId:clusterId",
         "Absent",
         "Key", // no prefix of KeyId
     ];
@@ -196,7 +197,7 @@ fn parameters_are_an_allow_list_in_camel_case() {
         "keyId": "k", "encryptionContext": {"Department": "E"},
         "tags": [{"tagKey": "Department", "tagValue": "IT"}],
         "constraints": {"encryptionContextSubset": {"Key": {"Deep": 1}}},
-        "items": [{"name": "n"}]
+        "items": [{"name": "n"}], "clusterId": "c"
     });
     assert_eq!(parameters(&request, &allowed), expected);
     assert_eq!(parameters(&request, &[]), Value::Null);

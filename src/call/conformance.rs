@@ -61,7 +61,7 @@ pub(crate) fn conforms(table: &ServiceTable) {
 fn recorded_members_exist(name: &str, recorded: &[&str], shape: &crate::wire::model::Shape) {
     let sensitive = shape.sensitive_paths();
     for entry in recorded {
-        let path = entry.trim_end_matches('=');
+        let path = entry.split(['=', ':']).next().unwrap();
         let member = path.split('.').next().unwrap();
         assert!(shape.member(member).is_some(), "{name} records {member}, which it does not have");
         let leaks = sensitive.iter().any(|s| s == path || s.starts_with(&format!("{path}.")));

@@ -169,7 +169,6 @@ pub(super) fn on_behalf(
 ) -> Event {
     let called = Called { source, name, read_only: true };
     let mut event = of_call(call.caller, call.arrival, called, &mut trail, call.now);
-    event.event_id = call.random().uuid().to_string();
     event.user_identity.invoked_by = Some(via.principal());
     event.source_ip_address = via.principal();
     event.user_agent = via.principal();

@@ -4,6 +4,7 @@
 pub(crate) mod conformance;
 mod elsewhere;
 mod event;
+mod heavy;
 mod operation;
 mod outbox;
 mod pipeline;
@@ -13,6 +14,7 @@ mod token;
 
 pub use elsewhere::synchronized;
 pub use event::{Arrival, Via, identity};
+pub use heavy::Heavy;
 pub use operation::{
     Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
 };
@@ -25,7 +27,7 @@ use crate::authorize::{
     self, AccessDenied, Account, Authorized, Caller, Conditions, Protected, authorize,
 };
 use crate::policy::Policy;
-use crate::quotas::Quota;
+use crate::quotas::{Quota, Throttled};
 use crate::random::Random;
 use crate::store::Tx;
 use crate::types::{AccountId, Arn, Principal, Region, Timestamp};
@@ -48,11 +50,23 @@ pub struct Call<'a> {
     /// The service that is calling another one for the caller, while it does.
     via: Option<Via>,
     /// The keys that the call used, and for which operation: noted once it has succeeded.
-    uses: Vec<(Region, String, &'static str)>,
+    uses: Vec<Use>,
+    /// The id that the event of the call made on the caller's behalf will have, while there is one.
+    inner_event: Option<String>,
     /// Whether a conflict makes it run once more. It is one request all the same.
     again: bool,
     /// The request quotas that its use of keys was counted against.
     counted: Vec<Quota>,
+}
+
+/// A key that a call used.
+#[derive(Debug)]
+struct Use {
+    region: Region,
+    key_id: String,
+    operation: &'static str,
+    /// The event that tells of it.
+    event_id: String,
 }
 
 impl<'a> Call<'a> {
@@ -104,19 +118,19 @@ impl<'a> Call<'a> {
         authorize::would_allow(self.caller, action, key, key_policy, conditions)
     }
 
-    /// Does heavy arithmetic on a thread of its own, at most as many at a time as there are
-    /// processors: making RSA keys must not keep others from being served. None if it broke off.
+    /// Does heavy arithmetic away from the threads that serve requests. None if it broke off.
     pub async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        let _turn = self.server.heavy.acquire().await.ok()?;
-        tokio::task::spawn_blocking(work).await.ok()
+    ) -> Result<Option<T>, Throttled> {
+        self.server.heavy.run(self.account(), work).await
     }
 
     /// Says that the call uses a key: what GetKeyLastUsage tells.
     pub fn uses_key(&mut self, region: &Region, key_id: &str, operation: &'static str) {
-        self.uses.push((region.clone(), key_id.to_owned(), operation));
+        let event_id = self.inner_event.as_ref().unwrap_or(&self.arrival.event_id).clone();
+        let (region, key_id) = (region.clone(), key_id.to_owned());
+        self.uses.push(Use { region, key_id, operation, event_id });
     }
 
     /// Names a resource that the call made, for the audit event.
@@ -163,15 +177,19 @@ impl<'a> Call<'a> {
         inner: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let outer_via = self.via.replace(via);
+        let event_id = self.random().uuid().to_string();
+        let outer_event = self.inner_event.replace(event_id.clone());
         let outer_trail = std::mem::take(&mut self.trail);
         let outer_counted = std::mem::take(&mut self.counted);
         let outcome = inner(self).await;
         let inner_trail = std::mem::replace(&mut self.trail, outer_trail);
         self.via = outer_via;
+        self.inner_event = outer_event;
         self.counted = outer_counted;
         let fault = outcome.as_ref().err().map(|e| e.fault());
-        let event =
+        let mut event =
             event::on_behalf(self, via, name, source, parameters, inner_trail, fault.as_ref());
+        event.event_id = event_id;
         self.trail.inner.push(event);
         outcome
     }

@@ -4,8 +4,8 @@ use super::event::{self, Called, Trail};
 use super::{Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service, quota};
 use crate::audit::{self, Event, EventType, UserIdentity};
 use crate::authorize::Caller;
-use crate::quotas::Throttled;
 use crate::last_use::LastUse;
+use crate::quotas::Throttled;
 use crate::store::StoreError;
 use crate::types::{AccountId, Arn, Region, Timestamp};
 use crate::wire::model::Shape;
@@ -87,6 +87,7 @@ async fn attempt<O: Operation>(
             region: &arrival.region,
             via: None,
             uses: Vec::new(),
+            inner_event: None,
             again: attempt > 0,
             counted: Vec::new(),
         };
@@ -132,14 +133,14 @@ async fn commit<O: Operation>(
         Outbox::put(&mut call.tx, &call.arrival.event_id, events.clone())?;
     }
     call.tx.commit().await?;
-    for (region, key_id, operation) in call.uses {
-        let used = LastUse {
-            operation: operation.to_owned(),
+    for used in call.uses {
+        let last = LastUse {
+            operation: used.operation.to_owned(),
             at: call.now,
-            event_id: call.arrival.event_id.clone(),
+            event_id: used.event_id,
             request_id: call.arrival.request_id.clone(),
         };
-        call.server.last_uses.note(region, key_id, used);
+        call.server.last_uses.note(used.region, used.key_id, last);
     }
     Ok(Done { reply: Ok(encoded), events, in_outbox })
 }
@@ -202,8 +203,7 @@ pub(super) fn finish<O: Operation>(
     match outcome {
         Ok(answer) => {
             let output = O::Service::model().operation(O::NAME).map(OperationModel::output);
-            event.response_elements =
-                trail.answered(recorded(answer, O::ANSWER_RECORDED, output));
+            event.response_elements = trail.answered(recorded(answer, O::ANSWER_RECORDED, output));
         }
         Err(fault) => event::mark_failed(&mut event, Some(fault)),
     }
@@ -217,7 +217,7 @@ fn recorded(body: &[u8], allowed: &[&str], shape: Option<&Shape>) -> Option<Valu
         return None;
     }
     let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
-    let names = |entry: &&str| entry.split(['.', '=']).next().unwrap_or_default().to_owned();
+    let names = |entry: &&str| entry.split(['.', '=', ':']).next().unwrap_or_default().to_owned();
     let allowed_names: Vec<String> = allowed.iter().map(names).collect();
     let picked = members
         .into_iter()

@@ -1,5 +1,5 @@
 //! Everything a call may reach. Built once at start; tests build it with stand-ins.
-use super::Outbox;
+use super::{Heavy, Outbox};
 use crate::audit::AuditSink;
 use crate::clock::Clock;
 use crate::last_use::LastUses;
@@ -11,7 +11,6 @@ use crate::store::Store;
 use crate::types::Region;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 #[derive(Debug)]
 pub struct Server {
@@ -26,14 +25,7 @@ pub struct Server {
     pub quotas: Quotas,
     /// Events that their commit made durable, until the log has them too.
     pub outbox: Outbox,
-    /// Turns at heavy arithmetic; see [`super::Call::compute`].
-    pub heavy: Semaphore,
+    /// See [`super::Call::compute`].
+    pub heavy: Heavy,
     pub last_uses: LastUses,
-}
-
-impl Server {
-    /// As many turns as there are processors.
-    pub fn heavy_turns() -> Semaphore {
-        Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
-    }
 }

@@ -2,7 +2,7 @@
 use super::StartError;
 use super::files::{lock, make_dir};
 use crate::audit::{self, AuditSink, Log};
-use crate::call::{self, Outbox, Part, Server};
+use crate::call::{Heavy, Outbox, Part, Server, self};
 use crate::clock::Clock;
 use crate::identity::{AccessKey, Account, IdentityError, NewUser, User};
 use crate::last_use::LastUses;
@@ -175,7 +175,7 @@ async fn assemble(
         metrics: Metrics::default(),
         quotas: Quotas::new(seams.quotas),
         outbox: Outbox::default(),
-        heavy: Server::heavy_turns(),
+        heavy: Heavy::default(),
         last_uses: LastUses::default(),
     });
     let since = recovery.last_n.saturating_sub(RECENT_RECORDS);

@@ -29,6 +29,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use hmac::Mac;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::random::Random;
@@ -194,6 +195,19 @@ impl KeyMaterialId {
         let mut mac = seal::keyed(material, Label::KEY_MATERIAL_ID);
         mac.update(key_id.to_string().as_bytes());
         Self(mac.finalize().into_bytes().into())
+    }
+
+    /// Of an HMAC key, which is up to 128 bytes long. HMAC itself would take two for the same: one
+    /// that is longer than 64 bytes, and its hash; so here the length counts.
+    pub fn of_hmac_key(material: &[u8], key_id: KeyIdBytes) -> Self {
+        let mut hash = Sha256::new();
+        for part in Label::HMAC_MATERIAL.parts() {
+            hash.update(part);
+        }
+        hash.update(seal::length(material.len()));
+        hash.update(material);
+        let hash: Zeroizing<[u8; 32]> = Zeroizing::new(hash.finalize().into());
+        Self::of(&*hash, key_id)
     }
 
     /// The part that blobs carry.

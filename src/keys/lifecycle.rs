@@ -171,9 +171,14 @@ impl Authorized<Found> {
     }
 
     /// Ends the waiting period. The key comes back disabled, as AWS does it.
-    pub fn cancel_deletion(&self, tx: &mut Tx<'_>) -> Result<(), KeyError> {
+    pub fn cancel_deletion(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<(), KeyError> {
         self.permits("CancelKeyDeletion")?;
         if let Some(end) = self.deletion {
+            // What is being destroyed has lost some of its grants already.
+            if end <= now {
+                let state = self.state.in_words();
+                return Err(KeyError::InvalidState(self.arn.clone(), state));
+            }
             tx.delete::<DueKey>(&[&due_part(end), self.region.as_str(), &self.id])?;
         }
         let state = KeyState::Disabled;

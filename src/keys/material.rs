@@ -52,9 +52,13 @@ impl Material {
     }
 
     /// The id that these bytes have as material of this key.
-    pub fn id_of(key_id: &str, bytes: &[u8]) -> Result<String, KeyError> {
+    pub fn id_of(key_id: &str, spec: KeySpec, bytes: &[u8]) -> Result<String, KeyError> {
         let owner = key_id.parse().map_err(|_| StoreError::Corrupt("not a key id".into()))?;
-        Ok(KeyMaterialId::of(bytes, owner).to_string())
+        let id = match spec.hmac_bytes() {
+            Some(_) => KeyMaterialId::of_hmac_key(bytes, owner),
+            None => KeyMaterialId::of(bytes, owner),
+        };
+        Ok(id.to_string())
     }
 
     /// Stores material of a key and says under which id.
@@ -65,7 +69,7 @@ impl Material {
         bytes: SecretBytes,
         now: Timestamp,
     ) -> Result<String, KeyError> {
-        let id = Self::id_of(key_id, bytes.expose())?;
+        let id = Self::id_of(key_id, spec, bytes.expose())?;
         Self::create_as(tx, key_id, &id, spec, bytes, now)?;
         Ok(id)
     }

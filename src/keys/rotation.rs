@@ -116,6 +116,7 @@ impl Authorized<Found> {
         fresh: impl AsyncFnOnce() -> Result<SecretBytes, KeyError>,
     ) -> Result<Rotated, KeyError> {
         self.takes_rotation("RotateKeyOnDemand", &[Origin::AwsKms, Origin::External])?;
+        self.unexpired(now)?;
         if self.rotation.next.is_some_and(|next| next <= now.plus_secs(QUIET_SECONDS)) {
             return Err(KeyError::RotationIsNear(self.arn.clone()));
         }
@@ -127,16 +128,19 @@ impl Authorized<Found> {
             )));
         }
         let next = match self.origin {
-            Origin::External => Next::Imported(self.next_imported(tx).await?),
+            Origin::External => Next::Imported(self.next_imported(tx, now).await?),
             _ => Next::Made(fresh().await?),
         };
         self.rotate(tx, RotationType::OnDemand, next, now).await
     }
 
     /// The imported material that waits for its rotation, in every region of the key.
-    async fn next_imported(&self, tx: &mut Tx<'_>) -> Result<String, KeyError> {
-        let mut waiting =
-            self.materials.iter().filter(|m| m.state == MaterialState::PendingRotation);
+    async fn next_imported(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<String, KeyError> {
+        let lasts = |m: &KeyMaterial| m.valid_to.is_none_or(|end| end > now);
+        let mut waiting = self
+            .materials
+            .iter()
+            .filter(|m| m.state == MaterialState::PendingRotation && lasts(m));
         if let Some(material) = waiting.next()
             && self.is_everywhere(tx, material).await?
         {

@@ -37,7 +37,12 @@ impl LastUses {
     }
 
     pub fn note(&self, region: Region, key_id: String, used: LastUse) {
-        self.notes().insert((region, key_id), used);
+        let mut notes = self.notes();
+        let last = notes.entry((region, key_id)).or_insert_with(|| used.clone());
+        // A slow call ends after a quick one that began later.
+        if last.at <= used.at {
+            *last = used;
+        }
     }
 
     /// The last use of a key, written or not.
@@ -48,38 +53,35 @@ impl LastUses {
         key_id: &str,
     ) -> Result<Option<LastUse>, StoreError> {
         let noted = self.notes().get(&(region.clone(), key_id.to_owned())).cloned();
-        match noted {
-            Some(used) => Ok(Some(used)),
-            None => {
-                let stored = tx.get::<LastUse>(&[region.as_str(), key_id]).await?;
-                Ok(stored.map(|used| LastUse::clone(&used)))
-            }
-        }
+        let stored = tx.get::<LastUse>(&[region.as_str(), key_id]).await?;
+        let stored = stored.map(|used| LastUse::clone(&used));
+        Ok(noted.into_iter().chain(stored).max_by_key(|used| used.at))
     }
 
-    /// Writes what was noted. A note stays in memory until it is written.
+    /// Writes what was noted up to now. A note stays in memory until it is written, and what comes
+    /// meanwhile waits for the next time: keys in steady use must not keep this from ending.
     pub async fn write(&self, store: &Store) -> Result<(), StoreError> {
-        loop {
-            let batch: Vec<_> = {
-                let notes = self.notes();
-                notes.iter().take(BATCH).map(|(key, used)| (key.clone(), used.clone())).collect()
-            };
-            if batch.is_empty() {
-                return Ok(());
-            }
+        let noted: Vec<_> = {
+            let notes = self.notes();
+            notes.iter().map(|(key, used)| (key.clone(), used.clone())).collect()
+        };
+        for batch in noted.chunks(BATCH) {
             let mut tx = store.begin();
-            for ((region, key_id), used) in &batch {
-                tx.put(&[region.as_str(), key_id], used.clone())?;
+            for ((region, key_id), used) in batch {
+                let key = [region.as_str(), key_id];
+                if tx.get::<LastUse>(&key).await?.is_none_or(|last| last.at <= used.at) {
+                    tx.put(&key, used.clone())?;
+                }
             }
             tx.commit().await?;
             let mut notes = self.notes();
             for (key, used) in batch {
-                // A use that came meanwhile waits for the next round.
-                if notes.get(&key) == Some(&used) {
-                    notes.remove(&key);
+                if notes.get(key) == Some(used) {
+                    notes.remove(key);
                 }
             }
         }
+        Ok(())
     }
 
     /// Forgets a key that is destroyed.

@@ -29,6 +29,8 @@ impl Label {
     pub const AAD: Self = Self::new("claviger/v1/aad");
     /// The public identity of key material.
     pub const KEY_MATERIAL_ID: Self = Self::new("claviger/v1/key-material-id");
+    /// The digest of an HMAC key that its public identity is made from.
+    pub const HMAC_MATERIAL: Self = Self::new("claviger/v1/hmac-material");
     /// The check value stored beside a wrapped domain key.
     pub const KEY_CHECK: Self = Self::new("claviger/v1/key-check");
     /// The keyed state over all records of the store.
@@ -54,10 +56,11 @@ impl Label {
     pub const SECRET_VALUE: Self = Self::new("claviger/v1/secret-value");
 
     /// Every label but the rows', which [`Label::row`] makes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ENC,
         Self::AAD,
         Self::KEY_MATERIAL_ID,
+        Self::HMAC_MATERIAL,
         Self::KEY_CHECK,
         Self::CHAIN,
         Self::ANCHOR,

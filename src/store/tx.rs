@@ -39,11 +39,24 @@ impl std::fmt::Debug for Pending {
     }
 }
 
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Part of a listing, with where to go on.
 #[derive(Debug)]
-pub struct Page<R> {
-    /// The last part of each record's key, and the record.
-    pub records: Vec<(String, Arc<R>)>,
+pub struct Page<R, Name = String> {
+    /// The last part of each record's key, or several parts, and the record.
+    pub records: Vec<(Name, Arc<R>)>,
     /// Whether more records follow the last one.
     pub more: bool,
 }
@@ -86,9 +99,23 @@ impl<'s> Tx<'s> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<R>, StoreError> {
+        let Page { records, more } = self.list_deep::<R>(prefix, after.as_slice(), limit).await?;
+        let last = |mut name: Vec<String>| name.pop().unwrap_or_default();
+        let records = records.into_iter().map(|(name, record)| (last(name), record)).collect();
+        Ok(Page { records, more })
+    }
+
+    /// The same with all the parts of the keys that follow `prefix`: how a listing of keys with more
+    /// than one such part goes on.
+    pub async fn list_deep<R: Record>(
+        &self,
+        prefix: &[&str],
+        after: &[&str],
+        limit: usize,
+    ) -> Result<Page<R, Vec<String>>, StoreError> {
         let mut range = under(R::TABLE, prefix)?;
-        if let Some(after) = after {
-            let key = row_key(R::TABLE, &[prefix, &[after]].concat())?;
+        if !after.is_empty() {
+            let key = row_key(R::TABLE, &[prefix, after].concat())?;
             range.start = [&key[..], &[0]].concat().into();
         }
         if range.start >= range.end {
@@ -100,8 +127,8 @@ impl<'s> Tx<'s> {
         let records = rows
             .into_iter()
             .map(|(key, value)| {
-                let name = parts(&key).last().unwrap_or_default().to_owned();
-                Ok((name, decode::<R>(&value)?))
+                let name = parts(&key).skip(prefix.len().saturating_add(1));
+                Ok((name.map(str::to_owned).collect(), decode::<R>(&value)?))
             })
             .collect::<Result<_, StoreError>>()?;
         Ok(Page { records, more })
@@ -121,10 +148,12 @@ impl<'s> Tx<'s> {
     }
 
     pub fn put<R: Record>(&mut self, key: &[&str], record: R) -> Result<Arc<R>, StoreError> {
-        // Grown once to its size, so that no half-filled copy of a secret is left behind.
-        let mut encoded = Zeroizing::new(Vec::with_capacity(1024));
-        serde_json::to_writer(&mut *encoded, &record)
-            .map_err(|e| StoreError::Corrupt(format!("cannot encode: {e}")))?;
+        let broken = |e| StoreError::Corrupt(format!("cannot encode: {e}"));
+        // Measured first and never grown, so that no half-filled copy of a secret is left behind.
+        let mut size = Counted(0);
+        serde_json::to_writer(&mut size, &record).map_err(broken)?;
+        let mut encoded = Zeroizing::new(Vec::with_capacity(size.0));
+        serde_json::to_writer(&mut *encoded, &record).map_err(broken)?;
         let record = Arc::new(record);
         let pending = Some(Pending { value: record.clone(), encoded });
         self.write.insert(

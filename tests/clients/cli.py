@@ -164,7 +164,9 @@ def test_aliases(aws):
         expect(aws("kms", "describe-key", "--key-id", named), {"KeyMetadata": metadata(aws, first)})
     entry = {"AliasName": name, "AliasArn": arn, "TargetKeyId": first,
              "CreationDate": NOW, "LastUpdatedDate": NOW}
-    expect(aws("kms", "list-aliases"), {"Aliases": [entry]})
+    # Of the key that nobody has used yet.
+    default = {"AliasName": "alias/aws/secretsmanager", "AliasArn": aws.arn("alias/aws/secretsmanager")}
+    expect(aws("kms", "list-aliases"), {"Aliases": [entry, default]})
     expect(aws("kms", "list-aliases", "--key-id", first), {"Aliases": [entry]})
     expect(aws("kms", "list-aliases", "--key-id", second), {"Aliases": []})
     expect(aws.fails("kms", "create-alias", "--alias-name", name, "--target-key-id", second),
@@ -181,7 +183,7 @@ def test_aliases(aws):
     expect(opened["KeyId"], aws.arn(f"key/{first}"))
 
     expect(aws("kms", "delete-alias", "--alias-name", name), None)
-    expect(aws("kms", "list-aliases"), {"Aliases": []})
+    expect(aws("kms", "list-aliases"), {"Aliases": [default]})
     gone = ("NotFoundException", f"Alias {arn} is not found.")
     for words in (("describe-key", "--key-id", name), ("delete-alias", "--alias-name", name),
                   ("encrypt", "--key-id", name, "--plaintext", "x")):

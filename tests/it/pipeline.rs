@@ -202,12 +202,17 @@ async fn rival_aliases_leave_keys_and_names_in_step() {
     assert!(rivals(&world, calls.collect()).await.iter().any(|done| *done));
     // Every alias is listed with the key it names, and with no other.
     let all = world.kms("ListAliases", json!({})).await;
-    let all = all["Aliases"].as_array().unwrap();
+    let all: Vec<&Value> = all["Aliases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|alias| alias["AliasName"] != "alias/aws/secretsmanager")
+        .collect();
     assert_eq!(all.len(), 8);
     for key in [&one, &two] {
         let of_key = world.kms("ListAliases", json!({"KeyId": key})).await;
         let expected: Vec<&Value> =
-            all.iter().filter(|alias| alias["TargetKeyId"] == id_of(key)).collect();
+            all.iter().copied().filter(|alias| alias["TargetKeyId"] == id_of(key)).collect();
         assert_eq!(of_key["Aliases"].as_array().unwrap().iter().collect::<Vec<_>>(), expected);
     }
 }

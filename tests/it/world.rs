@@ -5,7 +5,7 @@ use claviger::api;
 use claviger::audit::{Event, MemoryAudit};
 use claviger::authorize::Caller;
 use claviger::background;
-use claviger::call::{Arrival, Outbox, Server, ServiceTable};
+use claviger::call::{Arrival, Heavy, Outbox, Server, ServiceTable};
 use claviger::clock::{Clock, TestClock};
 use claviger::http::{Front, Limits, Listener};
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
@@ -99,7 +99,7 @@ impl World {
             metrics: Metrics::default(),
             quotas: Quotas::new(quotas),
             outbox: Outbox::default(),
-            heavy: Server::heavy_turns(),
+            heavy: Heavy::default(),
             last_uses: LastUses::default(),
         });
         let root = root_of(&server, ACCOUNT).await;

@@ -32,7 +32,8 @@ impl Operation for CancelKeyDeletion {
         let key =
             authorized_key(call, &self.key_id, Accept::Key, action, Conditions::default()).await?;
         own(call, &key)?;
-        key.cancel_deletion(&mut call.tx)?;
+        let now = call.now;
+        key.cancel_deletion(&mut call.tx, now)?;
         Ok(CancelKeyDeletionResponse { key_id: key.arn.clone() })
     }
 }

@@ -230,7 +230,7 @@ pub(super) async fn generate_pair(
     spec: KeySpec,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let random = call.random();
-    match call.compute(move || PrivateKey::generate(spec, &*random)).await {
+    match call.compute(move || PrivateKey::generate(spec, &*random)).await? {
         Some(made) => Ok(made?),
         None => Err(Error::Primitive("key generation")),
     }

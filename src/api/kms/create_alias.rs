@@ -33,6 +33,7 @@ impl Operation for CreateAlias {
         key.customer_managed()?;
         let (now, most) = (call.now, call.resource_quotas().aliases_per_key);
         alias.create(&mut call.tx, &key, most, now).await?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

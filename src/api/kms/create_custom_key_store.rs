@@ -37,7 +37,7 @@ impl Operation for CreateCustomKeyStore {
     const READ_ONLY: bool = false;
     const RECORDED: &'static [&'static str] = &[
         "CustomKeyStoreName",
-        "CloudHsmClusterId",
+        "CloudHsmClusterId:clusterId",
         "CustomKeyStoreType",
         "XksProxyUriEndpoint",
         "XksProxyUriPath",

@@ -34,6 +34,7 @@ impl Operation for DeleteAlias {
         let key =
             authorized_key(call, &found.target, Accept::Key, action, Conditions::default()).await?;
         alias.delete(&mut call.tx, &key).await?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

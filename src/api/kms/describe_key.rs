@@ -4,10 +4,11 @@ use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
 use crate::keys::{self, Accept, SECRETS_MANAGER_ALIAS};
+use crate::types::Arn;
 use serde::{Deserialize, Serialize};
 
-/// Says what a key is. Asked of `alias/aws/secretsmanager`, it makes that key if it is not there
-/// yet, as AWS does.
+/// Says what a key is. Asked of `alias/aws/secretsmanager`, by name or ARN, it makes that key if it
+/// is not there yet, as AWS does.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct DescribeKey {
@@ -30,7 +31,7 @@ impl Operation for DescribeKey {
 
     async fn execute(self, call: &mut Call<'_>) -> Result<DescribeKeyResponse, Error> {
         check_grant_tokens(call, self.grant_tokens.as_ref())?;
-        if self.key_id == SECRETS_MANAGER_ALIAS {
+        if names_service_key(call, &self.key_id) {
             service_key(call).await?;
         }
         let action = "kms:DescribeKey";
@@ -39,6 +40,13 @@ impl Operation for DescribeKey {
                 .await?;
         Ok(DescribeKeyResponse { key_metadata: KeyMetadata::from(&**key) })
     }
+}
+
+/// Whether it is the alias of the account's `aws/secretsmanager` key, or the alias's ARN.
+pub(in crate::api) fn names_service_key(call: &Call<'_>, named: &str) -> bool {
+    let (account, region) = (call.account().as_str(), call.region().as_str());
+    let alias = Arn::new("kms", region, account, SECRETS_MANAGER_ALIAS);
+    named == SECRETS_MANAGER_ALIAS || named == alias.as_str()
 }
 
 /// The account's `aws/secretsmanager` key, made if need be.

@@ -22,6 +22,7 @@ impl Operation for DisableKey {
         let action = "kms:DisableKey";
         let key = unneeded_key(call, &self.key_id, action, Conditions::default()).await?;
         key.disable(&mut call.tx)?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

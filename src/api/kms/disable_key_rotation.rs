@@ -25,6 +25,7 @@ impl Operation for DisableKeyRotation {
             authorized_key(call, &self.key_id, Accept::Key, action, Conditions::default()).await?;
         own(call, &key)?;
         key.disable_rotation(&mut call.tx).await?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

@@ -25,6 +25,7 @@ impl Operation for EnableKey {
             authorized_key(call, &self.key_id, Accept::Key, action, Conditions::default()).await?;
         own(call, &key)?;
         key.enable(&mut call.tx)?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

@@ -30,6 +30,7 @@ impl Operation for EnableKeyRotation {
         own(call, &key)?;
         let now = call.now;
         key.enable_rotation(&mut call.tx, days, now).await?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

@@ -50,7 +50,7 @@ impl Operation for GetParametersForImport {
             let public = PrivateKey::parse(spec.key_spec(), &private)?.public_key_der()?;
             Ok::<_, PrimitiveError>((SecretBytes::new(&private), public))
         };
-        let made = call.compute(make).await.ok_or(Error::Primitive("key generation"))?;
+        let made = call.compute(make).await?.ok_or(Error::Primitive("key generation"))?;
         let (private, public) = made?;
 
         let (random, now) = (call.random(), call.now);

@@ -59,7 +59,7 @@ impl Operation for ImportKeyMaterial {
         let wrapping = key.wrapping_key(&mut call.tx, &offer, call.now).await?;
         let (spec, wrapped) = (key.spec, self.encrypted_key_material);
         let open = move || wrapping.unwrap(spec, &wrapped.0);
-        let material = call.compute(open).await.ok_or(Error::Primitive("unwrapping"))??;
+        let material = call.compute(open).await?.ok_or(Error::Primitive("unwrapping"))??;
 
         let now = call.now;
         let id = key.import(&mut call.tx, material, wish, now).await?;

@@ -2,7 +2,7 @@ use super::common::page_size;
 use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
-use crate::keys::{self, Accept, Alias, Missing};
+use crate::keys::{self, Accept, Alias, Missing, SECRETS_MANAGER_ALIAS};
 use crate::types::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,18 @@ struct AliasListEntry {
     last_updated_date: Option<Timestamp>,
 }
 
+impl AliasListEntry {
+    fn without_key(name: &str, arn: Arn) -> Self {
+        Self {
+            alias_name: name.to_owned(),
+            alias_arn: arn,
+            target_key_id: None,
+            creation_date: None,
+            last_updated_date: None,
+        }
+    }
+}
+
 impl From<&Alias> for AliasListEntry {
     fn from(alias: &Alias) -> Self {
         Self {
@@ -64,11 +76,34 @@ impl Operation for ListAliases {
         }
         let after =
             call.resume("ListAliases", self.marker.as_deref()).ok_or(Error::InvalidMarker)?;
-        let scope = [call.account().as_str(), call.region().as_str()];
-        let page = call.tx.list::<Alias>(&scope, after.as_deref(), size).await?;
-        let next_marker = call.marker("ListAliases", &page);
-        let aliases = page.records.iter().map(|(_, alias)| (&**alias).into()).collect();
+        let (account, region) = (call.account().as_str(), call.region().as_str());
+        let page = call.tx.list::<Alias>(&[account, region], after.as_deref(), size).await?;
+        let mut more = page.more;
+        let mut aliases: Vec<AliasListEntry> =
+            page.records.iter().map(|(_, alias)| (&**alias).into()).collect();
+        if let Some(at) = predefined(after.as_deref(), &aliases, more) {
+            let arn = Arn::new("kms", region, account, SECRETS_MANAGER_ALIAS);
+            aliases.insert(at, AliasListEntry::without_key(SECRETS_MANAGER_ALIAS, arn));
+            more |= aliases.len() > size;
+            aliases.truncate(size);
+        }
+        let last = aliases.last().filter(|_| more);
+        let next_marker = last.map(|last| call.marker_after("ListAliases", &last.alias_name));
         Ok(ListAliasesResponse { aliases, truncated: next_marker.is_some(), next_marker })
+    }
+}
+
+/// Where on a page the alias of Secrets Manager's key belongs, if it is not there because nobody has
+/// used the key yet: AWS lists it from the beginning, without a key.
+fn predefined(after: Option<&str>, page: &[AliasListEntry], more: bool) -> Option<usize> {
+    if after.is_some_and(|after| after >= SECRETS_MANAGER_ALIAS) {
+        return None;
+    }
+    let at = page.partition_point(|alias| alias.alias_name.as_str() < SECRETS_MANAGER_ALIAS);
+    match page.get(at) {
+        Some(next) => (next.alias_name != SECRETS_MANAGER_ALIAS).then_some(at),
+        // It comes on a later page.
+        None => (!more).then_some(at),
     }
 }
 

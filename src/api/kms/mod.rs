@@ -65,7 +65,7 @@ pub use crate::keys::KeyError as Error;
 pub(in crate::api) use common::{
     authorized_found, authorized_key, authorized_key_of, crypto_conditions, ready,
 };
-pub(in crate::api) use describe_key::service_key;
+pub(in crate::api) use describe_key::{names_service_key, service_key};
 pub(in crate::api) use generate_data_key::wraps_data_keys;
 
 crate::operations! {

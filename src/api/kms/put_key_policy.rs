@@ -9,6 +9,9 @@ use crate::policy::{Kind, Policy};
 use crate::types::Arn;
 use serde::{Deserialize, Serialize};
 
+/// The policy in which AWS Resource Access Manager keeps what it shares.
+const OF_RAM: &str = "AWS_RAM";
+
 /// Replaces a key's policy.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -37,6 +40,10 @@ impl Operation for PutKeyPolicy {
         let same = conditions.clone();
         let key = authorized_key(call, &self.key_id, Accept::Key, action, conditions).await?;
         own(call, &key)?;
+        if name == OF_RAM {
+            let text = "The AWS_RAM policy can only be managed by the RAM service.";
+            return Err(Error::Validation(text.into()));
+        }
         if name != DEFAULT {
             return Err(Error::Validation("The policy name must be default.".into()));
         }
@@ -48,6 +55,7 @@ impl Operation for PutKeyPolicy {
         });
         check_policy(call, &self.policy, next_time).await?;
         key.set_policy(&mut call.tx, self.policy)?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

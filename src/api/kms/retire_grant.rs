@@ -39,7 +39,7 @@ impl Operation for RetireGrant {
         let (account, region) = (call.account().clone(), call.region().clone());
         let found = keys::find(&mut call.tx, &account, &region, &key, Accept::Key).await;
         let found = there(call, found, ACTION, THIS_RESOURCE)?;
-        let foreign = found.account != account;
+        let (foreign, arn) = (found.account != account, found.arn.clone());
         let mut conditions = Conditions::default();
         conditions.add("kms:calleraccount", account.as_str());
         let grant = match found.grant(&mut call.tx, &id).await {
@@ -61,6 +61,7 @@ impl Operation for RetireGrant {
         call.record("grantId", id);
         check_dry_run(self.dry_run)?;
         retiring.retire(&mut call.tx).await?;
+        call.record_answer("keyId", arn.as_str());
         Ok(Empty)
     }
 }

@@ -31,6 +31,7 @@ impl Operation for RevokeGrant {
         key.permits(Self::NAME)?;
         check_dry_run(self.dry_run)?;
         key.revoke_grant(&mut call.tx, &grant).await?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

@@ -28,6 +28,7 @@ impl Operation for TagResource {
         let key = authorized_key(call, &self.key_id, Accept::Key, action, conditions).await?;
         own(call, &key)?;
         key.tag(&mut call.tx, tags)?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

@@ -27,6 +27,7 @@ impl Operation for UntagResource {
         let key = authorized_key(call, &self.key_id, Accept::Key, action, conditions).await?;
         own(call, &key)?;
         key.untag(&mut call.tx, &self.tag_keys)?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

@@ -41,6 +41,7 @@ impl Operation for UpdateAlias {
             authorized_key(call, &old.target, Accept::Key, action, Conditions::default()).await?;
         let (now, most) = (call.now, call.resource_quotas().aliases_per_key);
         alias.retarget(&mut call.tx, &old, &new, most, now).await?;
+        call.record_answer("keyId", new.arn.as_str());
         Ok(Empty)
     }
 }

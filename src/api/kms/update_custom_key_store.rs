@@ -31,7 +31,7 @@ impl Operation for UpdateCustomKeyStore {
     const RECORDED: &'static [&'static str] = &[
         "CustomKeyStoreId",
         "NewCustomKeyStoreName",
-        "CloudHsmClusterId",
+        "CloudHsmClusterId:clusterId",
         "XksProxyUriEndpoint",
         "XksProxyUriPath",
         "XksProxyVpcEndpointServiceName",

@@ -26,6 +26,7 @@ impl Operation for UpdateKeyDescription {
             authorized_key(call, &self.key_id, Accept::Key, action, Conditions::default()).await?;
         own(call, &key)?;
         key.describe_as(&mut call.tx, self.description)?;
+        call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }

@@ -48,8 +48,11 @@ impl Operation for UpdatePrimaryRegion {
             let next = authorized_key(call, named, Accept::Key, action, conditions).await?;
             call.throttle(Quota::UPDATE_PRIMARY_REGION)?;
             key.hand_over(&mut call.tx, &next).await?;
+            call.record_answer("keyId", next.arn.as_str());
             Ok(Empty)
         };
-        call.in_region(region, &there, hand_over).await
+        let done = call.in_region(region, &there, hand_over).await?;
+        call.record_answer("keyId", key.arn.as_str());
+        Ok(done)
     }
 }

@@ -117,9 +117,7 @@ pub(super) async fn try_key(
 /// A request's `KmsKeyId`; none for `aws/secretsmanager`, which AWS also takes for the empty text
 /// and for that key's own alias.
 pub(super) fn parse_key_id(call: &Call<'_>, named: String) -> Option<String> {
-    let (account, region) = (call.account().as_str(), call.region().as_str());
-    let alias = Arn::new("kms", region, account, SECRETS_MANAGER_ALIAS);
-    let default = named.is_empty() || named == SECRETS_MANAGER_ALIAS || named == alias.as_str();
+    let default = named.is_empty() || kms::names_service_key(call, &named);
     (!default).then_some(named)
 }
 
@@ -133,10 +131,17 @@ pub(super) async fn describe_key(
     conditions.add("secretsmanager:kmskeyid", named);
     let (account, region) = (call.account().clone(), call.region().clone());
     match keys::find(&mut call.tx, &account, &region, named, Accept::KeyOrAlias).await {
-        Ok(key) => conditions.add("secretsmanager:kmskeyarn", key.arn.as_str()),
+        Ok(key) if key.account == account => {
+            conditions.add("secretsmanager:kmskeyarn", key.arn.as_str());
+        }
+        // Of another account's key only what the caller said itself, whether it exists or not: a
+        // condition must not tell which keys and aliases there are elsewhere.
+        Ok(_) | Err(Missing::Foreign(_)) if named.contains(":key/") => {
+            conditions.add("secretsmanager:kmskeyarn", named);
+        }
         // A key that is not there is KMS's to refuse, after the secret's own permission.
         Err(Missing::Own(kms::Error::Store(error))) => return Err(error.into()),
-        Err(Missing::Own(_) | Missing::Foreign(_)) => {}
+        Ok(_) | Err(Missing::Own(_) | Missing::Foreign(_)) => {}
     }
     Ok(())
 }

@@ -34,15 +34,11 @@ impl Constraints {
         *self == Self::default()
     }
 
-    /// Refuses what AWS does.
-    pub(super) fn check(&self, spec: KeySpec) -> Result<(), KeyError> {
+    /// Refuses what no key can have. Asked before anything else is done with them: a request has room
+    /// for tens of thousands of pairs, and whoever may do nothing can send it.
+    pub(super) fn check_bounds(&self) -> Result<(), KeyError> {
         let invalid = |text: String| Err(KeyError::Validation(text));
         for (name, context) in self.contexts() {
-            if !spec.is_symmetric() {
-                return invalid(format!(
-                    "The grant constraint {name} is valid only for symmetric encryption KMS keys."
-                ));
-            }
             if context.0.len() > MAX_PAIRS {
                 return invalid(format!(
                     "The grant constraint {name} must not have more than {MAX_PAIRS} pairs."
@@ -57,6 +53,16 @@ impl Constraints {
             check_context(context)?;
         }
         Ok(())
+    }
+
+    /// Refuses what a key of this spec cannot have.
+    pub(super) fn check(&self, spec: KeySpec) -> Result<(), KeyError> {
+        match self.contexts().next() {
+            Some((name, _)) if !spec.is_symmetric() => Err(KeyError::Validation(format!(
+                "The grant constraint {name} is valid only for symmetric encryption KMS keys."
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Adds what policies can ask of a request to create, or retire, a grant with these constraints.

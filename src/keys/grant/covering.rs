@@ -12,8 +12,9 @@ use crate::store::{StoreError, Tx};
 use crate::types::Principal;
 use std::sync::Arc;
 
-/// AWS's quota of grants on a key, and so more than a grantee can have there.
-const MOST: usize = 50_000;
+/// Rows looked at between two waits: a grantee may have tens of thousands, and other requests must not
+/// wait for the last. The store lists so few without a thread of its own.
+const PAGE: usize = 60;
 
 /// A grant that covers what is asked, and how its grantee is the caller.
 #[derive(Clone, Debug)]
@@ -33,31 +34,49 @@ pub async fn covering(
     let tags = asked.tags();
     for (grantee, how) in names(caller) {
         let scope = [key.region.as_str(), &key.id, grantee];
-        let mut listed = Vec::new();
-        match &tags {
-            None => listed.extend(tx.list::<GrantOfGrantee>(&scope, None, MOST).await?.records),
-            Some(tags) => {
-                for tag in tags {
-                    let scope = [scope.as_slice(), &[tag]].concat();
-                    let page = tx.list::<GrantOfGrantee>(&scope, None, MOST).await?;
-                    listed.extend(page.records);
-                }
-            }
-        }
-        let operation = asked.operation();
-        for (id, row) in listed {
-            if !row.operations.contains(&operation) {
-                continue;
-            }
-            // A listing is not part of what a commit checks, this is: a change that rests on a grant
-            // fails if the grant goes meanwhile.
-            let Some(grant) = Grant::load(tx, key, &id).await? else { continue };
-            if grant.terms.cover(asked) {
+        let scopes = match &tags {
+            None => vec![scope.to_vec()],
+            Some(tags) => tags.iter().map(|tag| [scope.as_slice(), &[tag]].concat()).collect(),
+        };
+        for scope in scopes {
+            if let Some(grant) = first_under(tx, key, &scope, asked).await? {
                 return Ok(Some(Covering { grant, how }));
             }
         }
     }
     Ok(None)
+}
+
+/// The first grant that covers what is asked, of those whose rows' keys begin so.
+async fn first_under(
+    tx: &mut Tx<'_>,
+    key: &Key,
+    scope: &[&str],
+    asked: Asked<'_>,
+) -> Result<Option<Arc<Grant>>, StoreError> {
+    let (operation, has_source) = (asked.operation(), asked.has_source());
+    let mut after: Vec<String> = Vec::new();
+    loop {
+        let from: Vec<&str> = after.iter().map(String::as_str).collect();
+        let page = tx.list_deep::<GrantOfGrantee>(scope, &from, PAGE).await?;
+        after = page.records.last().map(|(parts, _)| parts.clone()).unwrap_or_default();
+        for (parts, row) in page.records {
+            if !row.operations.contains(&operation) || (row.source && !has_source) {
+                continue;
+            }
+            // A listing is not part of what a commit checks, this is: a change that rests on a grant
+            // fails if the grant goes meanwhile.
+            let Some(id) = parts.last() else { continue };
+            let Some(grant) = Grant::load(tx, key, id).await? else { continue };
+            if grant.terms.cover(asked) {
+                return Ok(Some(grant));
+            }
+        }
+        if !page.more {
+            return Ok(None);
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The grantees that the caller is, the closest first.

@@ -64,6 +64,10 @@ impl Record for Grant {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct GrantOfGrantee {
     pub operations: Vec<GrantOperation>,
+    /// Whether it holds only for calls that say for which resource they are made. No, of rows that do
+    /// not say: then a look at the grant tells.
+    #[serde(default)]
+    pub source: bool,
 }
 impl Record for GrantOfGrantee {
     const TABLE: Table = Table::new("grant-of-grantee");
@@ -212,7 +216,10 @@ impl Grant {
     }
 
     async fn insert(self, tx: &mut Tx<'_>) -> Result<Arc<Self>, StoreError> {
-        let row = GrantOfGrantee { operations: self.terms.operations.clone() };
+        let row = GrantOfGrantee {
+            operations: self.terms.operations.clone(),
+            source: self.terms.constraints.source_arn.is_some(),
+        };
         let (tag, region) = (self.terms.constraints.tag(), self.region.clone());
         let (region, key_id, id) = (region.as_str(), self.key_id.clone(), self.id.clone());
         tx.put(&[region, &key_id, self.grantee.id(), &tag, &id], row)?;

@@ -25,6 +25,7 @@ pub enum Asked<'a> {
 }
 
 impl Terms {
+    /// Refuses what no key can have.
     pub fn new(names: &[String], mut constraints: Constraints) -> Result<Self, KeyError> {
         let mut operations = Vec::new();
         for name in names {
@@ -39,6 +40,7 @@ impl Terms {
         }
         // A subset of nothing constrains nothing, and must not pass for a constraint in a policy.
         constraints.encryption_context_subset.take_if(|context| context.0.is_empty());
+        constraints.check_bounds()?;
         Ok(Self { operations, constraints })
     }
 
@@ -88,6 +90,12 @@ impl Asked<'_> {
             Self::Use(operation, _) => operation,
             Self::Create(..) => GrantOperation::CreateGrant,
         }
+    }
+
+    /// Whether the call says for which resource it is made.
+    pub(super) fn has_source(self) -> bool {
+        let (Self::Use(_, conditions) | Self::Create(_, conditions)) = self;
+        conditions.single("aws:sourcearn").is_some()
     }
 
     /// The tags under which a grant that covers this can stand. None if it can stand anywhere.

@@ -67,7 +67,8 @@ pub struct Unwrapped {
 impl Unwrapped {
     /// The id that this has as material of a key: the same, however a key pair is encoded.
     pub(super) fn id_in(&self, key: &Key) -> Result<String, KeyError> {
-        Material::id_of(&key.id, self.public.as_deref().unwrap_or(self.bytes.expose()))
+        let bytes = self.public.as_deref().unwrap_or(self.bytes.expose());
+        Material::id_of(&key.id, key.spec, bytes)
     }
 }
 

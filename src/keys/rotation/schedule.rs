@@ -76,6 +76,10 @@ pub async fn rotate_due(
     now: Timestamp,
     fresh: impl AsyncFnOnce() -> Result<SecretBytes, KeyError>,
 ) -> Result<Option<Rotated>, KeyError> {
+    // The clock may have been set back since this was found to be due: then it stays on the list.
+    if due.at > due_part(now) {
+        return Ok(None);
+    }
     tx.delete::<Scheduled>(&[&due.at, due.region.as_str(), &due.id])?;
     let mut found = Key::load(tx, &due.region, &due.id).await?;
     // Another region's key may have become the primary one since.

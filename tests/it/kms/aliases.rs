@@ -7,6 +7,12 @@ fn arn(name: &str) -> String {
     format!("arn:aws:kms:{REGION}:{ACCOUNT}:{name}")
 }
 
+/// What is listed of the key of Secrets Manager before it is there.
+fn predefined() -> Value {
+    let name = "alias/aws/secretsmanager";
+    json!({"AliasName": name, "AliasArn": arn(name)})
+}
+
 async fn make(world: &World, name: &str, key: &str) {
     world.kms("CreateAlias", json!({"AliasName": name, "TargetKeyId": key})).await;
 }
@@ -26,14 +32,16 @@ async fn an_alias_is_made_moved_listed_and_deleted() {
         let mut answer = world.kms("ListAliases", body).await;
         for alias in answer["Aliases"].as_array_mut().unwrap() {
             for date in ["CreationDate", "LastUpdatedDate"] {
-                alias[date] = json!(alias[date].as_f64().unwrap());
+                let Some(at) = alias.get_mut(date) else { continue };
+                *at = json!(at.as_f64().unwrap());
             }
         }
         assert_eq!(answer["Truncated"], false);
         answer["Aliases"].clone()
     };
     let zoo = entry("alias/zoo", &two, NOW_SECS);
-    assert_eq!(listed(json!({})).await, json!([entry("alias/app", &one, NOW_SECS), zoo]));
+    let all = json!([entry("alias/app", &one, NOW_SECS), predefined(), zoo]);
+    assert_eq!(listed(json!({})).await, all);
     assert_eq!(listed(json!({"KeyId": two})).await, json!([zoo]));
     world.clock.advance(60);
     let body = json!({"AliasName": "alias/app", "TargetKeyId": two});
@@ -42,7 +50,7 @@ async fn an_alias_is_made_moved_listed_and_deleted() {
     assert_eq!(listed(json!({"KeyId": two})).await, json!([app, zoo]));
     assert_eq!(listed(json!({"KeyId": id_of(&one)})).await, json!([]));
     world.kms("DeleteAlias", json!({"AliasName": "alias/app"})).await;
-    assert_eq!(listed(json!({})).await, json!([zoo]));
+    assert_eq!(listed(json!({})).await, json!([predefined(), zoo]));
     assert_eq!(world.state(&two).await, "Enabled");
     let gone = failed("NotFoundException", format!("Alias {} is not found.", arn("alias/app")));
     for (name, body) in [
@@ -144,7 +152,7 @@ async fn a_key_has_at_most_fifty() {
     world.kms("UpdateAlias", json!({"AliasName": "alias/a7", "TargetKeyId": key})).await;
     let listed = world.kms("ListAliases", json!({"KeyId": key})).await;
     assert_eq!(listed["Aliases"].as_array().unwrap().len(), 50);
-    for (of_key, count) in [(Value::Null, 51), (json!(key), 50)] {
+    for (of_key, count) in [(Value::Null, 52), (json!(key), 50)] {
         let (mut marker, mut all) = (Value::Null, std::collections::BTreeSet::new());
         loop {
             let body = json!({"Limit": 20, "Marker": marker, "KeyId": of_key});
@@ -156,6 +164,53 @@ async fn a_key_has_at_most_fifty() {
             marker = next.clone();
         }
         assert_eq!(all.len(), count);
+    }
+}
+
+#[tokio::test]
+async fn the_predefined_alias_is_listed_in_its_place_once() {
+    let name = "alias/aws/secretsmanager";
+    for mine in [
+        &[][..],
+        &["alias/a"],
+        &["alias/z"],
+        &["alias/a", "alias/b"],
+        &["alias/a", "alias/z"],
+        &["alias/a", "alias/aws", "alias/y", "alias/z"],
+    ] {
+        let world = World::new().await;
+        let key = world.key().await;
+        for name in mine {
+            make(&world, name, &key).await;
+        }
+        let mut expected: Vec<&str> = [mine, &[name]].concat();
+        expected.sort_unstable();
+        // Before its key is made and after that.
+        for made in [false, true] {
+            for size in 1..6 {
+                let (mut marker, mut names) = (Value::Null, Vec::new());
+                loop {
+                    let body = json!({"Limit": size, "Marker": marker});
+                    let page = world.kms("ListAliases", body).await;
+                    let aliases = page["Aliases"].as_array().unwrap();
+                    assert!(aliases.len() <= size && !aliases.is_empty(), "{size}: {page}");
+                    for alias in aliases {
+                        let shown = alias["AliasName"].as_str().unwrap();
+                        assert_eq!(alias["AliasArn"], arn(shown));
+                        let has_key = shown != name || made;
+                        assert_eq!(alias.get("TargetKeyId").is_some(), has_key, "{alias}");
+                        names.push(shown.to_owned());
+                    }
+                    assert_eq!(page["Truncated"], page.get("NextMarker").is_some());
+                    // Every page but the last is full.
+                    let Some(next) = page.get("NextMarker") else { break };
+                    assert_eq!(aliases.len(), size, "{page}");
+                    marker = next.clone();
+                }
+                assert_eq!(names, expected, "{size} {made}");
+            }
+            world.kms("DescribeKey", json!({"KeyId": name})).await;
+        }
     }
 }
 

@@ -48,6 +48,11 @@ async fn there_is_one_policy_name() {
     let body = json!({"KeyId": key, "PolicyName": "other",
         "Policy": policy(&[delegate()]).to_string()});
     assert_eq!(world.kms_fails("PutKeyPolicy", body).await.code, "ValidationException");
+    let body = json!({"KeyId": key, "PolicyName": "AWS_RAM",
+        "Policy": policy(&[delegate()]).to_string()});
+    let of_ram = "The AWS_RAM policy can only be managed by the RAM service.";
+    let refused = world.kms_fails("PutKeyPolicy", body).await;
+    assert_eq!(refused, failed("ValidationException", of_ram));
 }
 
 #[tokio::test]

@@ -115,3 +115,60 @@ async fn a_key_has_one_policy() {
     let body = json!({"KeyId": missing});
     assert_eq!(world.kms_fails("ListKeyPolicies", body).await, failed("NotFoundException", text));
 }
+
+#[tokio::test]
+async fn writing_ends_although_keys_are_in_steady_use() {
+    use claviger::last_use::LastUse;
+    let world = World::new().await;
+    let region: claviger::types::Region = crate::world::REGION.parse().unwrap();
+    let used = |at: i64| LastUse {
+        operation: "Encrypt".into(),
+        at: claviger::types::Timestamp(at),
+        event_id: at.to_string(),
+        request_id: String::new(),
+    };
+    let uses = &world.server.last_uses;
+    for n in 0..1200 {
+        uses.note(region.clone(), format!("key-{n}"), used(n));
+    }
+    // One key is used again whenever the writer lets somebody else run.
+    let server = world.server.clone();
+    let busy = tokio::spawn({
+        let region = region.clone();
+        async move {
+            for at in 10_000.. {
+                server.last_uses.note(region.clone(), "key-0".into(), used(at));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let end = std::time::Duration::from_secs(20);
+    tokio::time::timeout(end, uses.write(&world.server.store)).await.unwrap().unwrap();
+    busy.abort();
+    // An older use that ends later does not stand before a newer one, written or not.
+    uses.note(region.clone(), "key-0".into(), used(99_000_000));
+    for _ in 0..2 {
+        uses.note(region.clone(), "key-0".into(), used(5));
+        let mut tx = world.server.store.begin();
+        let last = uses.of(&mut tx, &region, "key-0").await.unwrap().unwrap();
+        assert_eq!(last.at.0, 99_000_000);
+        uses.write(&world.server.store).await.unwrap();
+    }
+    let mut tx = world.server.store.begin();
+    let other = uses.of(&mut tx, &region, "key-1199").await.unwrap().unwrap();
+    assert_eq!(other.at.0, 1199);
+}
+
+#[tokio::test]
+async fn the_event_of_a_use_through_secrets_manager_is_that_of_kms() {
+    let world = World::new().await;
+    let key = world.key().await;
+    let body = json!({"Name": "s", "SecretString": "v", "KmsKeyId": key,
+        "ClientRequestToken": crate::support::token(1)});
+    world.call("secretsmanager", "CreateSecret", body).await.unwrap();
+    let used = world.kms("GetKeyLastUsage", json!({"KeyId": key})).await;
+    let id = used["KeyLastUsage"]["CloudTrailEventId"].as_str().unwrap();
+    let event = world.events().into_iter().find(|e| e.event_id == id).unwrap();
+    assert_eq!(event.event_source, "kms.amazonaws.com");
+    assert_eq!(event.event_name, used["KeyLastUsage"]["Operation"].as_str().unwrap());
+}

@@ -1,6 +1,6 @@
 //! The AWS managed key `aws/secretsmanager`.
 use crate::support::{failed, token};
-use crate::world::{OTHER_REGION, World, allow};
+use crate::world::{ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION, World, allow};
 use serde_json::{Value, json};
 
 const ALIAS: &str = "alias/aws/secretsmanager";
@@ -29,6 +29,29 @@ async fn describing_it_makes_it_once() {
     assert_ne!(there.unwrap()["KeyMetadata"]["KeyId"], key["KeyId"]);
     let theirs = world.kms_as(&world.other_root(), "DescribeKey", body).await;
     assert_ne!(theirs["KeyMetadata"]["KeyId"], key["KeyId"]);
+}
+
+#[tokio::test]
+async fn describing_it_by_the_arn_of_its_alias_makes_it_too() {
+    let world = World::new().await;
+    let arn = |region: &str, account: &str| format!("arn:aws:kms:{region}:{account}:{ALIAS}");
+    // Nobody makes another account's or another region's.
+    for (region, account) in [(REGION, OTHER_ACCOUNT), (OTHER_REGION, ACCOUNT)] {
+        world.kms_fails("DescribeKey", json!({"KeyId": arn(region, account)})).await;
+    }
+    let ann = world.user("ann", allow(&["kms:ListKeys"])).await;
+    let body = json!({"KeyId": arn(REGION, ACCOUNT)});
+    let refused = world.kms_fails_as(&ann, "DescribeKey", body.clone()).await;
+    assert_eq!(refused.code, "AccessDeniedException");
+    assert_eq!(world.kms("ListKeys", json!({})).await["Keys"], json!([]));
+    assert_eq!(
+        world.kms_as(&world.other_root(), "ListKeys", json!({})).await["Keys"],
+        json!([]),
+        "nor by asking from here"
+    );
+    let key = world.kms("DescribeKey", body).await["KeyMetadata"].clone();
+    assert_eq!((&key["KeyManager"], &key["KeyState"]), (&json!("AWS"), &json!("Enabled")));
+    assert_eq!(managed(&world).await, key);
 }
 
 #[tokio::test]

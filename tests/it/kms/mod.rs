@@ -8,6 +8,7 @@ mod data_keys;
 mod deletion;
 mod describe_key;
 mod dry_run;
+mod empty_answers;
 mod encrypt_decrypt;
 mod generate_random;
 mod grants;

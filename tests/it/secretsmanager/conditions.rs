@@ -177,3 +177,32 @@ async fn nobody_locks_themselves_out_with_a_tag() {
     let body = json!({"SecretId": "a", "Tags": [{"Key": "dept", "Value": "hr"}]});
     world.sm_as(&who, "TagResource", body).await;
 }
+
+#[tokio::test]
+async fn a_condition_on_the_key_does_not_tell_which_foreign_keys_exist() {
+    let world = World::new().await;
+    let key = world.key().await;
+    world.kms("CreateAlias", json!({"AliasName": "alias/prod", "TargetKeyId": key})).await;
+    let spy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "secretsmanager:CreateSecret", "Resource": "*",
+            "Condition": {"Null": {"secretsmanager:KmsKeyArn": "true"}}}]});
+    let spy = world.user_of(crate::world::OTHER_ACCOUNT, "spy", spy).await;
+    let (place, _) = key.rsplit_once(":key/").unwrap();
+    let missing = format!("{place}:key/00000000-0000-4000-8000-000000000000");
+    let pairs =
+        [(key.clone(), missing), (format!("{place}:alias/prod"), format!("{place}:alias/none"))];
+    for (there, absent) in pairs {
+        let mut answers = Vec::new();
+        for named in [there, absent] {
+            let body = json!({"Name": "s", "SecretString": "v", "KmsKeyId": named,
+                "ClientRequestToken": crate::support::token(1)});
+            let error = world.call_as(&spy, "secretsmanager", "CreateSecret", body).await;
+            let error = error.unwrap_err();
+            // The six characters at the end of the secret's ARN are drawn anew each time.
+            let (before, after) = error.message.split_once("secret:s-").unwrap_or(("", ""));
+            answers.push((error.code, before.to_owned(), after.get(6..).unwrap_or("").to_owned()));
+        }
+        assert_eq!(answers[0], answers[1]);
+    }
+}

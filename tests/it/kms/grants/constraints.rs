@@ -3,6 +3,12 @@ use super::{DENIED, attempt, body, encrypt, granted, idle, with};
 use crate::world::{Someone, World};
 use serde_json::{Value, json};
 
+const UNKNOWN: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
+fn pairs(n: usize) -> Value {
+    (0..n).map(|n| (format!("k{n}"), json!("v"))).collect()
+}
+
 /// Whether a user with a grant under these constraints may encrypt, decrypt, make data keys and
 /// re-encrypt with this context: all of them or none.
 async fn allowed(world: &World, ann: &Someone, constraints: &Value, context: &Value) -> bool {
@@ -131,4 +137,58 @@ async fn one_of_many_grants_is_found() {
     assert_eq!(refused, Err(DENIED.into()));
     context["volume"] = json!("vol-98");
     world.kms_as(&ann, "Encrypt", encrypt(&key, context)).await;
+    // A grant behind pages of others that are not for this operation, or for another resource.
+    let refused = attempt(&world, &ann, "DescribeKey", json!({"KeyId": key})).await;
+    assert_eq!(refused, Err(DENIED.into()));
+    for n in 0..70 {
+        let arn = format!("arn:aws:rds:eu-west-1:111122223333:db:db-{n}");
+        let more = json!({"Constraints": {"SourceArn": arn}});
+        granted(&world, with(body(&key, "ann", &["DescribeKey"]), more)).await;
+    }
+    let refused = attempt(&world, &ann, "DescribeKey", json!({"KeyId": key})).await;
+    assert_eq!(refused, Err(DENIED.into()));
+    let more = json!({"Constraints": {"EncryptionContextEquals": {"volume": "vol-99"}}});
+    granted(&world, with(body(&key, "ann", &["DescribeKey", "Decrypt"]), more)).await;
+    world.kms_as(&ann, "DescribeKey", json!({"KeyId": key})).await;
+}
+
+/// Asked before the key is looked for: what it costs, and what it answers, is the same for a key that
+/// may be used, a key that may not, and none.
+#[tokio::test]
+async fn bounds_are_asked_of_everybody_and_before_the_key() {
+    let world = World::new().await;
+    let ann = idle(&world, "ann").await;
+    let stranger = world.other_root();
+    let key = world.key().await;
+    let missing = format!("{}/{}", key.rsplit_once('/').unwrap().0, UNKNOWN);
+    let long = json!({"k": "v".repeat(385)});
+    for context in [pairs(9), pairs(38_000), long] {
+        for kind in ["EncryptionContextSubset", "EncryptionContextEquals"] {
+            let more = json!({"Constraints": {kind: context}});
+            let mut answers = Vec::new();
+            for (who, key) in [
+                (&world.root, &key),
+                (&ann, &key),
+                (&ann, &missing),
+                (&stranger, &key),
+                (&stranger, &missing),
+            ] {
+                let body = with(body(key, "ann", &["Decrypt"]), more.clone());
+                let refused = world.kms_fails_as(who, "CreateGrant", body).await;
+                assert_eq!(refused.code, "ValidationException");
+                answers.push(refused);
+            }
+            answers.dedup();
+            assert_eq!(answers.len(), 1, "{kind} {answers:?}");
+        }
+    }
+    // Within the bounds nobody is told which of the two there is.
+    let mut answers = Vec::new();
+    for key in [&key, &missing] {
+        let more = json!({"Constraints": {"EncryptionContextEquals": pairs(8)}});
+        let body = with(body(key, "ann", &["Decrypt"]), more);
+        answers.push(world.kms_fails_as(&stranger, "CreateGrant", body).await);
+    }
+    assert_eq!(answers[0].code, DENIED);
+    assert_eq!(answers[0], answers[1]);
 }

@@ -67,7 +67,8 @@ async fn ends_and_lists_are_recorded() {
     world.kms("RetireGrant", json!({"GrantToken": made["GrantToken"]})).await;
     let event = world.last_event();
     assert_eq!((event.event_name.as_str(), event.read_only), ("RetireGrant", false));
-    assert_eq!((event.request_parameters, event.response_elements), (None, None));
+    let answer = Some(json!({"keyId": key}));
+    assert_eq!((event.request_parameters, &event.response_elements), (None, &answer));
     assert_eq!(event.additional_event_data, Some(json!({"grantId": id})));
     assert_eq!(event.resources[0].arn, key);
 
@@ -79,7 +80,7 @@ async fn ends_and_lists_are_recorded() {
     world.kms("RevokeGrant", json!({"KeyId": key, "GrantId": id})).await;
     let event = world.last_event();
     assert_eq!((event.event_name.as_str(), event.read_only), ("RevokeGrant", false));
-    assert_eq!((event.request_parameters, event.response_elements), (Some(named(&id)), None));
+    assert_eq!((event.request_parameters, event.response_elements), (Some(named(&id)), answer));
     assert_eq!(event.resources[0].arn, key);
 
     world.kms("ListRetirableGrants", json!({"RetiringPrincipal": user_arn("ann")})).await;

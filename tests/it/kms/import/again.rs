@@ -2,6 +2,7 @@
 use super::{OVER_AES, SMALL, b64, expiring, generated};
 use crate::support::failed;
 use crate::world::World;
+use aws_lc_rs::digest;
 use claviger::primitives::KeySpec;
 use serde_json::json;
 
@@ -89,6 +90,24 @@ async fn key_pairs_and_hmac_keys_take_only_what_they_had() {
             assert_eq!(refused, failed("ValidationException", text));
         }
     }
+}
+
+/// HMAC takes a key that is longer than a block of its hash and that key's hash for the same.
+#[tokio::test]
+async fn the_hash_of_a_long_hmac_key_is_other_material() {
+    let world = World::new().await;
+    let long: Vec<u8> = (0..100).collect();
+    let mut digest = digest::digest(&digest::SHA256, &long).as_ref().to_vec();
+    digest.resize(64, 0);
+    let key = world.external("HMAC_512", "GENERATE_VERIFY_MAC").await;
+    world.import(&key, &long).await;
+    world.kms("DeleteImportedKeyMaterial", json!({"KeyId": key})).await;
+    for other in [digest.clone(), [&digest[..], &[0; 36]].concat(), [&long[..], &[0]].concat()] {
+        let refused = world.import_fails(&key, &other, json!({})).await;
+        assert_eq!(refused.code, "IncorrectKeyMaterialException", "{}", other.len());
+    }
+    world.import(&key, &long).await;
+    assert_eq!(world.state(&key).await, "Enabled");
 }
 
 /// RFC 5208 around RFC 5915, without the public key that most programs write there too.

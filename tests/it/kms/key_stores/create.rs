@@ -16,7 +16,7 @@ async fn a_store_of_a_cluster() {
     assert!(!event.read_only);
     assert_eq!(
         event.request_parameters,
-        Some(json!({"customKeyStoreName": "hsm", "cloudHsmClusterId": CLUSTER}))
+        Some(json!({"customKeyStoreName": "hsm", "clusterId": CLUSTER}))
     );
     assert_eq!(event.response_elements, Some(json!({"customKeyStoreId": id})));
     assert_eq!(

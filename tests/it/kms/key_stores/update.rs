@@ -29,7 +29,7 @@ async fn a_store_of_a_cluster() {
     assert_eq!(
         event.request_parameters,
         Some(json!({"customKeyStoreId": id, "newCustomKeyStoreName": "renamed",
-            "cloudHsmClusterId": CLUSTER}))
+            "clusterId": CLUSTER}))
     );
     // The store's name is the one that the caller knew.
     assert_eq!(

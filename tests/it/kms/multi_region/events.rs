@@ -93,11 +93,13 @@ async fn a_move_leaves_an_event_in_both_regions() {
     assert_eq!((&*lost.event_name, &*lost.aws_region), ("UpdatePrimaryRegion", REGION));
     assert_eq!(lost.resources.len(), 1);
     assert_eq!(lost.resources[0].arn, key);
+    assert_eq!(lost.response_elements, Some(json!({"keyId": key})));
     assert_eq!(lost.user_identity.invoked_by, None);
     let expected = json!({"keyId": other, "primaryRegion": OTHER_REGION});
     assert_eq!(gained.request_parameters, Some(expected));
     assert_eq!((&*gained.event_name, &*gained.aws_region), ("UpdatePrimaryRegion", OTHER_REGION));
     assert_eq!(gained.resources[0].arn, other);
+    assert_eq!(gained.response_elements, Some(json!({"keyId": other})));
     assert_eq!(gained.user_identity.invoked_by.as_deref(), Some("kms.amazonaws.com"));
     assert_eq!(gained.request_id, lost.request_id);
     assert_ne!(gained.event_id, lost.event_id);

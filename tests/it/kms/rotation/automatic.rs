@@ -44,14 +44,16 @@ async fn the_events_of_the_calls_show_their_members() {
     assert_eq!(event.event_name, "EnableKeyRotation");
     let parameters = json!({"keyId": id_of(&key), "rotationPeriodInDays": 100});
     assert_eq!(event.request_parameters, Some(parameters));
-    assert_eq!((event.response_elements, event.read_only), (None, false));
+    let answer = json!({"keyId": key});
+    assert_eq!((event.response_elements, event.read_only), (Some(answer.clone()), false));
     assert_eq!(event.resources[0].arn, key);
     for (name, read_only) in [("GetKeyRotationStatus", true), ("DisableKeyRotation", false)] {
         world.kms(name, json!({"KeyId": key})).await;
         let event = world.last_event();
         assert_eq!(event.event_name, name);
         assert_eq!(event.request_parameters, Some(json!({"keyId": key})));
-        assert_eq!((event.response_elements, event.read_only), (None, read_only));
+        let shown = (!read_only).then(|| answer.clone());
+        assert_eq!((event.response_elements, event.read_only), (shown, read_only));
         assert_eq!(event.event_type, EventType::AwsApiCall);
         assert_eq!(event.resources[0].arn, key);
     }

@@ -195,3 +195,22 @@ async fn what_is_no_key_is_refused() {
         assert_eq!(refused.code, "SerializationException", "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_while_the_background_works_takes_no_key_off_the_list() {
+    let world = World::new().await;
+    let key = world.key().await;
+    world.kms("EnableKeyRotation", json!({"KeyId": key, "RotationPeriodInDays": 90})).await;
+    world.clock.advance(90 * DAY);
+    let now = world.server.clock.now();
+    let due = claviger::keys::due_rotations(&world.server.store.begin(), now, 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+    let mut tx = world.server.store.begin();
+    let earlier = now.plus_secs(-1);
+    let never = async || panic!("nothing is to be rotated");
+    let done = claviger::keys::rotate_due(&mut tx, &due[0], earlier, never).await.unwrap();
+    assert!(done.is_none());
+    tx.commit().await.unwrap();
+    let again = claviger::keys::due_rotations(&world.server.store.begin(), now, 10).await.unwrap();
+    assert_eq!(again.len(), 1, "the key has left the list");
+}
