@@ -120,6 +120,25 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_found_in_whatever_order_they_came() {
+        let mut keys = Conditions::new();
+        // 7 and 1000 have no common divisor: every number once.
+        for n in (0..1000).map(|n| n * 7 % 1000) {
+            keys.set(format!("kms:EncryptionContext:K{n}"), n.to_string());
+        }
+        keys.set("kms:EncryptionContext:k500", "again");
+        assert_eq!(keys.keys().count(), 1000);
+        assert!(keys.keys().is_sorted());
+        for n in 0..1000 {
+            let name = format!("kms:encryptioncontext:k{n}");
+            let (first, second) = (n.to_string(), "again".to_owned());
+            let expected = if n == 500 { vec![first, second] } else { vec![first] };
+            assert_eq!(keys.values(&name), expected, "{name}");
+        }
+        assert!(keys.values("kms:encryptioncontext:k1000").is_empty());
+    }
+
+    #[test]
     fn an_empty_list_is_absent() {
         let mut keys = Conditions::new();
         keys.set_list("aws:TagKeys", Vec::<String>::new());

@@ -2,7 +2,7 @@
 //! spec is not here, as its ciphertexts have a format of their own.
 //!
 //! Where a key *is* random bytes (HMAC, a scalar of a curve, the seeds of Ed25519, ML-DSA and ML-KEM) they
-//! come from the caller's `Random`, which mixes the device's in. RSA keys, and what RSA, ECDSA, ML-DSA and
+//! come from the caller's `Random`. RSA keys, and what RSA, ECDSA, ML-DSA and
 //! ML-KEM draw for each use, come from AWS-LC's own generator. AWS-LC clears its memory when it frees it.
 use super::message::Input;
 use super::{

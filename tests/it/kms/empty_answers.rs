@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 async fn the_event_has_the_key_arn_in_place_of_an_answer() {
     let world = World::new().await;
     let (key, other) = (world.key().await, world.key().await);
+    let nobody = world.nobody().await;
     // The answer has the ARN, whatever the request said.
     let id = id_of(&key);
     let tags = json!([{"TagKey": "a", "TagValue": "b"}]);
@@ -30,7 +31,7 @@ async fn the_event_has_the_key_arn_in_place_of_an_answer() {
         assert_eq!(event.event_name, name);
         assert_eq!(event.response_elements, Some(json!({"keyId": shown})), "{name}");
         // A refusal changes no key.
-        world.kms_fails_as(&world.nobody().await, name, body).await;
+        world.kms_fails_as(&nobody, name, body).await;
         let event = world.last_event();
         assert_eq!((event.event_name.as_str(), event.response_elements), (name, None));
     }

@@ -1,6 +1,9 @@
 //! Constraints, asked of every request that has an encryption context.
 use super::{DENIED, attempt, body, encrypt, granted, idle, with};
-use crate::world::{Someone, World};
+use crate::world::{REGION, Someone, World};
+use claviger::seal::Table;
+use claviger::store::Record;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 const UNKNOWN: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -150,6 +153,52 @@ async fn one_of_many_grants_is_found() {
     let more = json!({"Constraints": {"EncryptionContextEquals": {"volume": "vol-99"}}});
     granted(&world, with(body(&key, "ann", &["DescribeKey", "Decrypt"]), more)).await;
     world.kms_as(&ann, "DescribeKey", json!({"KeyId": key})).await;
+}
+
+/// What is read of the rows by which a grantee's grants are found: only their keys matter here.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {}
+
+impl Record for Row {
+    const TABLE: Table = Table::new("grant-of-grantee");
+    const CACHED: bool = false;
+}
+
+/// The keys of those rows end in a pair's tag and the grant: pages go on in the middle of a tag too.
+#[tokio::test]
+async fn pages_of_rows_hold_every_grant_once() {
+    let world = World::new().await;
+    idle(&world, "ann").await;
+    let key = world.key().await;
+    let mut grants = Vec::new();
+    for n in 0..30 {
+        let more = match n % 3 {
+            0 => json!({}),
+            _ => json!({"Constraints": {"EncryptionContextSubset": {"n": (n % 5).to_string()}}}),
+        };
+        grants.push(granted(&world, with(body(&key, "ann", &["Encrypt"]), more)).await);
+    }
+    grants.sort();
+    let tx = world.server.store.begin();
+    let scope = [REGION, key.rsplit_once('/').unwrap().1];
+    for size in [1, 7, 30, 31] {
+        let (mut names, mut after): (Vec<Vec<String>>, Vec<String>) = Default::default();
+        loop {
+            let from: Vec<&str> = after.iter().map(String::as_str).collect();
+            let page = tx.list_deep::<Row>(&scope, &from, size).await.unwrap();
+            assert!(page.records.len() == size || !page.more);
+            names.extend(page.records.into_iter().map(|(name, _)| name));
+            after = names.last().unwrap().clone();
+            assert_eq!(after.len(), 3, "grantee, tag, grant");
+            if !page.more {
+                break;
+            }
+        }
+        assert!(names.is_sorted());
+        let mut found: Vec<String> = names.into_iter().map(|mut n| n.pop().unwrap()).collect();
+        found.sort();
+        assert_eq!(found, grants, "{size}");
+    }
 }
 
 /// Asked before the key is looked for: what it costs, and what it answers, is the same for a key that
