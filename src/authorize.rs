@@ -2,7 +2,9 @@
 //!
 //! Only this module makes an [`Authorized`], and it does so only after the policy engine allowed the
 //! call; what changes or uses something guarded is a method of `Authorized<…>`.
-use crate::policy::{self, Decision, Effect, Policies, Policy, PolicyRef, PrincipalKind, ResourceRule};
+use crate::policy::{
+    self, Decision, Effect, Policies, Policy, PolicyRef, PrincipalKind, ResourceRule,
+};
 use crate::types::{AccountId, Arn, Principal, Tags};
 use std::borrow::Cow;
 use std::ops::Deref;

@@ -2,7 +2,7 @@
 use super::StartError;
 use super::files::{lock, make_dir};
 use crate::audit::{self, AuditSink, Log};
-use crate::call::{Heavy, Outbox, Part, Server, self};
+use crate::call::{self, Heavy, Outbox, Part, Server};
 use crate::clock::Clock;
 use crate::identity::{AccessKey, Account, IdentityError, NewUser, User};
 use crate::last_use::LastUses;

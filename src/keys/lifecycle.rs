@@ -1,6 +1,6 @@
 //! A key's life: created, disabled, enabled, scheduled for deletion, destroyed.
-use super::key::{KeyMaterial, KeyOfAccount, MaterialState, MultiRegion, Origin, Rotation};
 use super::import;
+use super::key::{KeyMaterial, KeyOfAccount, MaterialState, MultiRegion, Origin, Rotation};
 use super::material::Material;
 use super::{Alias, Found, Key, KeyError, KeyManager, KeyState, grant};
 use crate::authorize::{Account, Authorized};

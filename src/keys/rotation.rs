@@ -137,10 +137,8 @@ impl Authorized<Found> {
     /// The imported material that waits for its rotation, in every region of the key.
     async fn next_imported(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<String, KeyError> {
         let lasts = |m: &KeyMaterial| m.valid_to.is_none_or(|end| end > now);
-        let mut waiting = self
-            .materials
-            .iter()
-            .filter(|m| m.state == MaterialState::PendingRotation && lasts(m));
+        let mut waiting =
+            self.materials.iter().filter(|m| m.state == MaterialState::PendingRotation && lasts(m));
         if let Some(material) = waiting.next()
             && self.is_everywhere(tx, material).await?
         {

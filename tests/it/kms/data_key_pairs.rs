@@ -53,9 +53,7 @@ async fn pairs_are_made_under_symmetric_keys_only() {
         assert_eq!(world.kms_fails(name, body).await.code, "UnsupportedOperationException");
         let body = json!({"KeyId": key, "KeyPairSpec": "HMAC_256"});
         assert_eq!(world.kms_fails(name, body).await.code, "ValidationException");
-        for (spec, usage) in
-            [("RSA_2048", "ENCRYPT_DECRYPT"), ("ECC_NIST_P256", "SIGN_VERIFY")]
-        {
+        for (spec, usage) in [("RSA_2048", "ENCRYPT_DECRYPT"), ("ECC_NIST_P256", "SIGN_VERIFY")] {
             let wrong = world.key_of(spec, usage).await;
             let body = json!({"KeyId": wrong, "KeyPairSpec": "ECC_NIST_P256"});
             let error = world.kms_fails(name, body).await;

@@ -56,7 +56,10 @@ async fn only_hmac_keys_authenticate() {
     let world = World::new().await;
     let key = world.key().await;
     for (name, body) in [
-        ("GenerateMac", json!({"KeyId": key, "Message": "aGVsbG8=", "MacAlgorithm": "HMAC_SHA_256"})),
+        (
+            "GenerateMac",
+            json!({"KeyId": key, "Message": "aGVsbG8=", "MacAlgorithm": "HMAC_SHA_256"}),
+        ),
         (
             "VerifyMac",
             json!({"KeyId": key, "Message": "aGVsbG8=", "Mac": "AAAA",
@@ -68,8 +71,7 @@ async fn only_hmac_keys_authenticate() {
         assert_eq!(error, failed("InvalidKeyUsageException", text));
     }
     let hmac = world.key_of("HMAC_256", "GENERATE_VERIFY_MAC").await;
-    let text =
-        format!("{hmac} key usage is GENERATE_VERIFY_MAC which is not valid for Encrypt.");
+    let text = format!("{hmac} key usage is GENERATE_VERIFY_MAC which is not valid for Encrypt.");
     let error = world.kms_fails("Encrypt", json!({"KeyId": hmac, "Plaintext": "aGVsbG8="})).await;
     assert_eq!(error, failed("InvalidKeyUsageException", text));
 }

@@ -62,7 +62,8 @@ async fn a_public_key_is_one_of_the_same_curve() {
         assert_eq!(error.code, "ValidationException", "{wrong}: {error:?}");
     }
     let signer = world.key_of("ECC_NIST_P256", "SIGN_VERIFY").await;
-    let text = format!("{signer} key usage is SIGN_VERIFY which is not valid for DeriveSharedSecret.");
+    let text =
+        format!("{signer} key usage is SIGN_VERIFY which is not valid for DeriveSharedSecret.");
     let error = world.kms_fails("DeriveSharedSecret", derive(&signer, &json!("AAAA"))).await;
     assert_eq!(error, failed("InvalidKeyUsageException", text));
 }

@@ -127,9 +127,7 @@ async fn each_message_type_is_for_its_algorithms() {
 async fn a_key_signs_only_with_its_own_algorithms_and_only_if_it_is_for_signing() {
     let world = World::new().await;
     let signer = world.key_of("ECC_NIST_P256", "SIGN_VERIFY").await;
-    let sign = |key: &str, algorithm: &str| {
-        json!({"KeyId": key, "Message": "aGVsbG8=", "SigningAlgorithm": algorithm})
-    };
+    let sign = |key: &str, algorithm: &str| json!({"KeyId": key, "Message": "aGVsbG8=", "SigningAlgorithm": algorithm});
     for algorithm in ["ECDSA_SHA_384", "RSASSA_PSS_SHA_256", "SM2DSA", "ML_DSA_SHAKE_256"] {
         let text = format!("Algorithm {algorithm} is incompatible with key spec ECC_NIST_P256.");
         let expected = failed("InvalidKeyUsageException", text);
