@@ -13,6 +13,7 @@
 mod chain;
 mod error;
 mod event;
+mod gather;
 mod log;
 mod parameters;
 mod records;

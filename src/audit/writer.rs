@@ -1,7 +1,8 @@
 //! The thread that owns the end of the log: it chains, writes and syncs, a batch at a time.
 //!
-//! A batch is whatever has queued up while the one before was synced (group commit): no timer, so a
-//! lone caller waits for one sync and many share one. The chain's head moves only when a batch is
+//! A batch is whatever has queued up while the one before was synced (group commit), and under load
+//! what comes within two milliseconds more ([`gather`]): a lone caller waits for one sync and many
+//! share one. The chain's head moves only when a batch is
 //! durable; one that fails leaves no trace but a tail that is zeroed again.
 
 use std::fs::File;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Chain, Head};
+use super::gather::{self, Gather};
 use super::recover::{self, Active, Opened};
 use super::segment::{self, MAX_BATCH_BYTES, MAX_EVENT_BYTES, MAX_LINE_BYTES};
 use super::space::{self, Ahead};
@@ -92,6 +94,7 @@ pub(super) struct Writer {
     lines: Vec<u8>,
     waiters: Vec<Waiter>,
     failed: Option<AuditError>,
+    gather: Gather,
     _lock: File,
 }
 
@@ -116,6 +119,7 @@ impl Writer {
             lines: Vec::with_capacity(MAX_BATCH_BYTES + MAX_LINE_BYTES),
             waiters: Vec::new(),
             failed: None,
+            gather: Gather::default(),
             _lock: lock,
         }
     }
@@ -127,7 +131,21 @@ impl Writer {
     /// Runs until the log is closed or dropped.
     pub(super) fn run(mut self) {
         let mut requests = Vec::with_capacity(MAX_BATCH_RECORDS);
-        while self.queue.blocking_recv_many(&mut requests, MAX_BATCH_RECORDS) > 0 {
+        loop {
+            // Whoever is there already came while the batch before was synced.
+            let in_company = !self.queue.is_empty();
+            if self.queue.blocking_recv_many(&mut requests, MAX_BATCH_RECORDS) == 0 {
+                break;
+            }
+            if self.gather.waits(requests.len(), in_company) {
+                std::thread::sleep(gather::PATIENCE);
+                while requests.len() < MAX_BATCH_RECORDS
+                    && let Ok(request) = self.queue.try_recv()
+                {
+                    requests.push(request);
+                }
+                self.gather.learn(requests.len());
+            }
             for request in requests.drain(..) {
                 match request {
                     Request::Append { event, done } => self.add(&event, done),
