@@ -1,19 +1,17 @@
 //! What KMS keys do beside encrypting: sign, authenticate, agree on and encapsulate secrets.
-use super::{Found, KeyError};
-use crate::authorize::Authorized;
+use super::{Key, KeyError, Usable};
 use crate::primitives::{KeyUsage, MacAlgorithm, MessageType, PrivateKey, SigningAlgorithm};
 use crate::store::Tx;
 use crate::types::{Blob, Plaintext};
 use std::sync::Arc;
 
-impl Authorized<Found> {
-    /// Refuses unless the key can do this now, with this algorithm.
+impl Key {
+    /// Refuses unless the key signs, with this algorithm.
     pub fn signs_with(
         &self,
         algorithm: SigningAlgorithm,
         operation: &'static str,
     ) -> Result<(), KeyError> {
-        self.permits(operation)?;
         self.used_for(KeyUsage::SignVerify, operation)?;
         if self.spec.signing_algorithms().contains(&algorithm) {
             Ok(())
@@ -22,6 +20,22 @@ impl Authorized<Found> {
         }
     }
 
+    /// Refuses unless the key makes MACs, with this algorithm.
+    pub fn macs_with(
+        &self,
+        algorithm: MacAlgorithm,
+        operation: &'static str,
+    ) -> Result<(), KeyError> {
+        self.used_for(KeyUsage::GenerateVerifyMac, operation)?;
+        if self.spec.mac_algorithms().contains(&algorithm) {
+            Ok(())
+        } else {
+            Err(self.incompatible(algorithm.as_str()))
+        }
+    }
+}
+
+impl Usable {
     pub async fn sign(
         &self,
         tx: &mut Tx<'_>,
@@ -43,20 +57,6 @@ impl Authorized<Found> {
     ) -> Result<(), KeyError> {
         self.signs_with(algorithm, "Verify")?;
         Ok(self.pair(tx).await?.verify(algorithm, kind, message, &signature.0)?)
-    }
-
-    pub fn macs_with(
-        &self,
-        algorithm: MacAlgorithm,
-        operation: &'static str,
-    ) -> Result<(), KeyError> {
-        self.permits(operation)?;
-        self.used_for(KeyUsage::GenerateVerifyMac, operation)?;
-        if self.spec.mac_algorithms().contains(&algorithm) {
-            Ok(())
-        } else {
-            Err(self.incompatible(algorithm.as_str()))
-        }
     }
 
     pub async fn mac(
@@ -82,7 +82,6 @@ impl Authorized<Found> {
 
     /// ECDH with somebody's public key (DER, SubjectPublicKeyInfo); the x coordinate.
     pub async fn derive(&self, tx: &mut Tx<'_>, public_key: &Blob) -> Result<Plaintext, KeyError> {
-        self.permits("DeriveSharedSecret")?;
         self.used_for(KeyUsage::KeyAgreement, "DeriveSharedSecret")?;
         let mut secret = self.pair(tx).await?.derive(&public_key.0)?;
         Ok(Plaintext::new(std::mem::take(&mut *secret)))
@@ -90,7 +89,6 @@ impl Authorized<Found> {
 
     /// A fresh shared secret and the ciphertext that carries it.
     pub async fn encapsulate(&self, tx: &mut Tx<'_>) -> Result<(Plaintext, Blob), KeyError> {
-        self.permits("Encapsulate")?;
         self.used_for(KeyUsage::EncapsulateDecapsulate, "Encapsulate")?;
         let (mut secret, ciphertext) = self.pair(tx).await?.encapsulate()?;
         Ok((Plaintext::new(std::mem::take(&mut *secret)), Blob(ciphertext)))
@@ -101,7 +99,6 @@ impl Authorized<Found> {
         tx: &mut Tx<'_>,
         ciphertext: &Blob,
     ) -> Result<Plaintext, KeyError> {
-        self.permits("Decapsulate")?;
         self.used_for(KeyUsage::EncapsulateDecapsulate, "Decapsulate")?;
         let mut secret = self.pair(tx).await?.decapsulate(&ciphertext.0)?;
         Ok(Plaintext::new(std::mem::take(&mut *secret)))
@@ -109,7 +106,6 @@ impl Authorized<Found> {
 
     /// DER, SubjectPublicKeyInfo (RFC 5280).
     pub async fn public_key(&self, tx: &mut Tx<'_>) -> Result<Blob, KeyError> {
-        self.permits("GetPublicKey")?;
         if !self.spec.is_asymmetric() {
             let text = format!("{} is not an asymmetric key: it has no public key.", self.arn);
             return Err(KeyError::Unsupported(text));

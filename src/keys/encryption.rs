@@ -1,8 +1,7 @@
 //! Encryption under a KMS key: a symmetric one, bound to an encryption context, or an RSA one.
 use super::ciphertext::{self, KeyIdBytes};
 use super::material::Material;
-use super::{Found, Key, KeyError, Missing};
-use crate::authorize::Authorized;
+use super::{Found, Key, KeyError, Missing, Usable};
 use crate::primitives::{EncryptionAlgorithm, KeyUsage, PrimitiveError};
 use crate::random::Random;
 use crate::store::{StoreError, Tx};
@@ -51,7 +50,7 @@ pub fn check_context(context: &EncryptionContext) -> Result<(), KeyError> {
     Ok(())
 }
 
-impl Authorized<Found> {
+impl Usable {
     pub async fn encrypt(
         &self,
         tx: &mut Tx<'_>,
@@ -60,7 +59,6 @@ impl Authorized<Found> {
         plaintext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Bound, KeyError> {
-        self.permits("Encrypt")?;
         self.encrypts_with(algorithm, context, "Encrypt")?;
         let material = self.current_material(tx).await?;
         if algorithm != EncryptionAlgorithm::SymmetricDefault {
@@ -81,7 +79,6 @@ impl Authorized<Found> {
         blob: &Blob,
         context: &EncryptionContext,
     ) -> Result<(Plaintext, Option<String>), KeyError> {
-        self.permits("Decrypt")?;
         self.encrypts_with(algorithm, context, "Decrypt")?;
         if algorithm != EncryptionAlgorithm::SymmetricDefault {
             let material = self.current_material(tx).await?;
@@ -97,24 +94,6 @@ impl Authorized<Found> {
             .open(material.symmetric()?, &context.0)
             .map_err(|_| KeyError::InvalidCiphertext)?;
         Ok((Plaintext::new(std::mem::take(&mut *plaintext)), Some(material.id.clone())))
-    }
-
-    /// Refuses unless the key encrypts, with this algorithm, under such a context.
-    pub fn encrypts_with(
-        &self,
-        algorithm: EncryptionAlgorithm,
-        context: &EncryptionContext,
-        operation: &'static str,
-    ) -> Result<(), KeyError> {
-        self.used_for(KeyUsage::EncryptDecrypt, operation)?;
-        if !self.spec.encryption_algorithms().contains(&algorithm) {
-            return Err(self.incompatible(algorithm.as_str()));
-        }
-        if !self.spec.is_symmetric() && !context.0.is_empty() {
-            let text = "EncryptionContext is valid only for symmetric encryption KMS keys.";
-            return Err(KeyError::Validation(text.into()));
-        }
-        Ok(())
     }
 
     fn id_bytes(&self) -> Result<KeyIdBytes, KeyError> {
@@ -149,6 +128,24 @@ impl Authorized<Found> {
 }
 
 impl Key {
+    /// Refuses unless the key encrypts, with this algorithm, under such a context.
+    pub fn encrypts_with(
+        &self,
+        algorithm: EncryptionAlgorithm,
+        context: &EncryptionContext,
+        operation: &'static str,
+    ) -> Result<(), KeyError> {
+        self.used_for(KeyUsage::EncryptDecrypt, operation)?;
+        if !self.spec.encryption_algorithms().contains(&algorithm) {
+            return Err(self.incompatible(algorithm.as_str()));
+        }
+        if !self.spec.is_symmetric() && !context.0.is_empty() {
+            let text = "EncryptionContext is valid only for symmetric encryption KMS keys.";
+            return Err(KeyError::Validation(text.into()));
+        }
+        Ok(())
+    }
+
     pub(super) fn incompatible(&self, algorithm: &str) -> KeyError {
         KeyError::IncompatibleAlgorithm { algorithm: algorithm.to_owned(), spec: self.spec }
     }

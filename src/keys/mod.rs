@@ -1,7 +1,7 @@
 //! KMS keys: what they are and what may be done with them. Knows nothing of HTTP or JSON.
 //!
-//! What changes or uses a key is a method of `Authorized<Found>`: without permission there is
-//! nothing to call.
+//! What changes a key is a method of `Authorized<Found>`, what uses one of `Usable`, which is made from
+//! that: without permission there is nothing to call.
 mod alias;
 mod asymmetric;
 pub mod ciphertext;
@@ -21,6 +21,7 @@ mod rotation;
 mod states;
 pub mod stores;
 pub mod tags;
+mod usable;
 
 pub use alias::{Alias, AliasName};
 pub use count::check_count;
@@ -38,3 +39,4 @@ pub use multi_region::NewReplica;
 pub use policy::default_policy;
 pub use rotation::{DEFAULT_PERIOD_DAYS, DueRotation, Rotated, due_rotations, rotate_due};
 pub use states::KeyState;
+pub use usable::Usable;

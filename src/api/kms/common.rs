@@ -6,9 +6,9 @@ pub(super) use super::grants::check_grant_tokens;
 use crate::authorize::{AccessDenied, Authorized, Conditions};
 use crate::call::Call;
 use crate::keys::grant::{Asked, GrantOperation};
-use crate::keys::{self, Accept, Found, Missing};
+use crate::keys::{self, Accept, Found, Missing, Usable};
 use crate::memory::SecretBytes;
-use crate::primitives::{KeySpec, MessageType, PrivateKey};
+use crate::primitives::{KeySpec, MessageType, PrimitiveError, PrivateKey};
 use crate::types::{EncryptionContext, Tags};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -115,27 +115,25 @@ pub(super) async fn crypto_key(
     action: &'static str,
     tokens: Option<&Vec<String>>,
     conditions: Conditions,
-) -> Result<Authorized<Found>, Error> {
+) -> Result<Usable, Error> {
     check_grant_tokens(call, tokens)?;
     let key = authorized_key(call, named, Accept::KeyOrAlias, action, conditions).await?;
-    ready(call, &key, operation)?;
-    Ok(key)
+    ready(call, key, operation)
 }
 
 /// What holds for every use of a key, however it was found.
 pub(in crate::api) fn ready(
     call: &mut Call<'_>,
-    key: &Authorized<Found>,
+    key: Authorized<Found>,
     operation: &'static str,
-) -> Result<(), Error> {
+) -> Result<Usable, Error> {
     call.throttle_use(operation, key.spec)?;
-    key.permits(operation)?;
-    key.unexpired(call.now)?;
+    let key = key.usable(operation, call.now)?;
     // Reading a public key is no use of the key.
     if operation != "GetPublicKey" {
         call.uses_key(&key.region, &key.id, operation);
     }
-    Ok(())
+    Ok(key)
 }
 
 /// The caller's own key, which may be told to end: what DisableKey and ScheduleKeyDeletion ask about
@@ -211,26 +209,41 @@ pub(super) fn missing_blob() -> Error {
 /// New key material. Symmetric keys and HMAC keys are the system's randomness and the device's,
 /// mixed; key pairs are what the library makes from the system's.
 pub(super) async fn fresh_material(call: &Call<'_>, spec: KeySpec) -> Result<SecretBytes, Error> {
-    let one = call.server.root.fresh_key().await?;
     if spec.is_symmetric() {
-        return Ok(one.into());
+        return Ok(call.server.root.fresh_key().await?.into());
     }
-    if let Some(bytes) = spec.hmac_bytes() {
-        let two = call.server.root.fresh_key().await?;
-        let mut both = Zeroizing::new([one.expose().as_slice(), two.expose()].concat());
-        both.truncate(bytes);
-        return Ok(SecretBytes::new(&both));
+    let Some(bytes) = spec.hmac_bytes() else {
+        return Ok(SecretBytes::new(&generate_pair(call, spec).await?.private));
+    };
+    let mut material = Zeroizing::new(Vec::with_capacity(2 * FRESH_BYTES));
+    while material.len() < bytes {
+        material.extend_from_slice(call.server.root.fresh_key().await?.expose());
     }
-    Ok(SecretBytes::new(&generate_pair(call, spec).await?))
+    material.truncate(bytes);
+    Ok(SecretBytes::new(&material))
 }
 
-/// A new key pair, PKCS#8. Away from the threads that serve requests: an RSA key takes seconds.
-pub(super) async fn generate_pair(
-    call: &Call<'_>,
-    spec: KeySpec,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+/// What the root of trust makes at a time.
+const FRESH_BYTES: usize = 32;
+
+/// A new key pair.
+pub(super) struct NewPair {
+    /// PKCS#8 DER.
+    pub private: Zeroizing<Vec<u8>>,
+    /// SubjectPublicKeyInfo DER.
+    pub public: Vec<u8>,
+}
+
+/// Makes a key pair away from the threads that serve requests: an RSA key takes seconds, and
+/// checking it when it is read takes milliseconds more.
+pub(super) async fn generate_pair(call: &Call<'_>, spec: KeySpec) -> Result<NewPair, Error> {
     let random = call.random();
-    match call.compute(move || PrivateKey::generate(spec, &*random)).await? {
+    let make = move || {
+        let private = PrivateKey::generate(spec, &*random)?;
+        let public = PrivateKey::parse(spec, &private)?.public_key_der()?;
+        Ok::<_, PrimitiveError>(NewPair { private, public })
+    };
+    match call.compute(make).await? {
         Some(made) => Ok(made?),
         None => Err(Error::Primitive("key generation")),
     }

@@ -60,7 +60,7 @@ impl Operation for Decrypt {
             (None, Some(blob)) => authorized_key_of(call, blob, action, conditions).await?,
             (None, None) => return Err(missing_blob()),
         };
-        ready(call, &key, Self::NAME)?;
+        let key = ready(call, key, Self::NAME)?;
         let algorithm = algorithm::<EncryptionAlgorithm>(&key, named)?;
         key.encrypts_with(algorithm, &context, Self::NAME)?;
         let Some(blob) = self.ciphertext_blob else {

@@ -1,9 +1,8 @@
 use super::common::{Recipient, check_dry_run, check_recipient, crypto_conditions, crypto_key};
 use super::encrypt::DEFAULT_ALGORITHM;
 use super::{Error, Kms};
-use crate::authorize::Authorized;
 use crate::call::{Call, Operation};
-use crate::keys::{self, Found};
+use crate::keys::{self, Key};
 use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
@@ -94,7 +93,7 @@ pub(super) struct Made {
 
 /// Only symmetric keys encrypt data keys.
 pub(in crate::api) fn wraps_data_keys(
-    key: &Authorized<Found>,
+    key: &Key,
     context: &EncryptionContext,
     operation: &'static str,
 ) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use super::generate_data_key::wraps_data_keys;
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
 use crate::keys;
-use crate::primitives::{EncryptionAlgorithm, KeySpec, PrivateKey};
+use crate::primitives::{EncryptionAlgorithm, KeySpec};
 use crate::quotas::Quota;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
@@ -112,8 +112,8 @@ impl WantedPair {
         }
         check_dry_run(self.dry_run)?;
         let mut pair = generate_pair(call, self.spec).await?;
-        let public_key = Blob(PrivateKey::parse(self.spec, &pair)?.public_key_der()?);
-        let private_key = Plaintext::new(std::mem::take(&mut *pair));
+        let public_key = Blob(pair.public);
+        let private_key = Plaintext::new(std::mem::take(&mut *pair.private));
         let (random, algorithm) = (call.random(), EncryptionAlgorithm::SymmetricDefault);
         let bytes = private_key.expose();
         let sealed = key.encrypt(&mut call.tx, &*random, algorithm, bytes, &self.context).await?;

@@ -1,10 +1,10 @@
-use super::common::{authorized_key, own};
+use super::common::{authorized_key, generate_pair, own};
 use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
 use crate::keys::{Accept, Found, import};
 use crate::memory::SecretBytes;
-use crate::primitives::{PrimitiveError, PrivateKey, WrappingAlgorithm, WrappingKeySpec};
+use crate::primitives::{WrappingAlgorithm, WrappingKeySpec};
 use crate::seal::Label;
 use crate::types::{Arn, Blob, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -44,15 +44,8 @@ impl Operation for GetParametersForImport {
         key.takes_imports(Self::NAME)?;
         let (algorithm, spec) = self.wrapping(&key)?;
 
-        let random = call.random();
-        let make = move || {
-            let private = PrivateKey::generate(spec.key_spec(), &*random)?;
-            let public = PrivateKey::parse(spec.key_spec(), &private)?.public_key_der()?;
-            Ok::<_, PrimitiveError>((SecretBytes::new(&private), public))
-        };
-        let made = call.compute(make).await?.ok_or(Error::Primitive("key generation"))?;
-        let (private, public) = made?;
-
+        let pair = generate_pair(call, spec.key_spec()).await?;
+        let (private, public) = (SecretBytes::new(&pair.private), pair.public);
         let (random, now) = (call.random(), call.now);
         let wrapping = (algorithm, spec);
         let offer = key.keep_wrapping_key(&mut call.tx, wrapping, private, &*random, now).await?;

@@ -88,8 +88,8 @@ impl Operation for ReEncrypt {
         let source = authorize(call, source, "kms:ReEncryptFrom", allowed, what).await?;
         let allowed = conditions(seals, &to);
         let target = authorize(call, target, "kms:ReEncryptTo", allowed, THIS_RESOURCE).await?;
-        ready(call, &source, Self::NAME)?;
-        ready(call, &target, Self::NAME)?;
+        let source = ready(call, source, Self::NAME)?;
+        let target = ready(call, target, Self::NAME)?;
         let opens = algorithm::<EncryptionAlgorithm>(&source, opens)?;
         let seals = algorithm::<EncryptionAlgorithm>(&target, seals)?;
         source.encrypts_with(opens, &from, Self::NAME)?;

@@ -69,7 +69,7 @@ async fn generate(
             kms::authorized_found(call, found, action, conditions).await?
         }
     };
-    kms::ready(call, &key, "GenerateDataKey")?;
+    let key = kms::ready(call, key, "GenerateDataKey")?;
     kms::wraps_data_keys(&key, context, "GenerateDataKey")?;
     let random = call.random();
     let open = DataKey::generate(&*random);
@@ -90,7 +90,7 @@ pub(super) async fn open_data_key(
     let decrypt = async |call: &mut Call<'_>| {
         let conditions = kms::crypto_conditions(SYMMETRIC.as_str(), &context);
         let key = kms::authorized_key_of(call, wrapped, "kms:Decrypt", conditions).await?;
-        kms::ready(call, &key, "Decrypt")?;
+        let key = kms::ready(call, key, "Decrypt")?;
         let (plaintext, material_id) =
             key.decrypt(&mut call.tx, SYMMETRIC, wrapped, &context).await?;
         call.record_material("keyMaterialId", material_id.as_ref());
