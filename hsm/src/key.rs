@@ -27,7 +27,7 @@ impl RootKeyId {
     }
 
     /// Refuses names that a token could cut short, or that would read differently than they are.
-    pub(crate) fn check(&self) -> Result<(), HsmError> {
+    pub fn check(&self) -> Result<(), HsmError> {
         let printable = self.0.bytes().all(|b| b.is_ascii_graphic());
         if self.0.is_empty() || self.0.len() > MAX_ID_LEN || !printable {
             return Err(HsmError::Refused(format!(

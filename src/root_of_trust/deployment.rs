@@ -105,6 +105,9 @@ impl Deployment {
         if deployment.domain_keys.is_empty() {
             return Err(bad("names no domain key".into()));
         }
+        if let Some(e) = deployment.roots().find_map(|root| root.check().err()) {
+            return Err(bad(e.to_string()));
+        }
         Ok(Some(deployment))
     }
 

@@ -167,13 +167,18 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The next `limit` keys and revisions in key order; none at the end.
+    /// The next `limit` keys and revisions in key order; none at the end. Each row is looked up by its
+    /// key as well: damage above the rows can leave a walk whole and still lead a lookup astray.
     pub(super) fn chunk(&mut self, limit: usize) -> Result<Vec<(Vec<u8>, Revision)>, StoreError> {
         let mut found = Vec::with_capacity(limit);
         guarded(|| {
             let from = self.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             for row in self.rows.range::<&[u8]>((from, Bound::Unbounded))?.take(limit) {
                 let (key, row) = row?;
+                let reached = self.rows.get(key.value())?;
+                if reached.is_none_or(|reached| reached.value() != row.value()) {
+                    return Err(Error::Corrupted("a row cannot be found by its key".into()));
+                }
                 found.push((key.value().to_vec(), split(row.value())?.0));
             }
             Ok(())
