@@ -11,6 +11,7 @@ LISTEN ?= 127.0.0.1:4566
 
 INSTALL := softhsm-setup/install.sh
 VENV := .venv/requirements.txt
+NODE := tests/clients/policies/node_modules/.package-lock.json
 SCRIPTS := .ci/run $(wildcard softhsm-setup/*.sh tests/clients/*.sh)
 
 .PHONY: help run test test-rust test-clients lint bench venv rust
@@ -36,7 +37,7 @@ test-rust: rust ## the tests in Rust: units, operations, processes, the device s
 
 # The server is the one that the tests in Rust were built with: built alone, its dependencies would
 # have other features and be compiled again.
-test-clients: rust $(VENV) ## AWS's clients, others' cryptography, the README's tour, on servers of their own
+test-clients: rust $(VENV) $(NODE) ## AWS's clients, others' cryptography, the README's tour, on servers of their own
 	@$(INSTALL) cc softhsm openssl
 	@cargo build --quiet --workspace --tests --locked
 	@.venv/bin/python tests/clients/run.py
@@ -55,6 +56,8 @@ bench: rust ## how much the server does in a second, beside the machine's own li
 	cargo bench --locked --bench throughput
 	cargo bench --locked --bench throughput -- --operations
 	cargo bench --locked --bench micro -- --quick operations
+	cargo bench --locked --bench micro -- policy
+	cargo bench --locked --bench micro -- timing
 
 venv: $(VENV) ## Python's AWS CLI and boto3 in .venv, as the tests use them
 	@echo ". .venv/bin/activate"
@@ -65,6 +68,11 @@ $(VENV): tests/clients/requirements.txt
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
 	    --requirement $<
 	@cp $< $@
+
+$(NODE): tests/clients/policies/package-lock.json
+	@$(INSTALL) node
+	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(dir $<)
+	@touch $@
 
 rust:
 	@command -v cargo >/dev/null || { echo "make: Rust is missing: no cargo here" >&2; exit 1; }

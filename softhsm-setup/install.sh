@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian or Ubuntu: install.sh [softhsm|cc|python|openssl|make]...
+# Installs what is missing on Debian or Ubuntu: install.sh [softhsm|cc|python|openssl|node|make]...
 #
 #   softhsm   SoftHSM 2 (also when no argument is given)
 #   cc        a C compiler and linker: Rust links with it, and aws-lc is written in C
 #   python    Python 3 with venv, for the tests with AWS's clients
 #   openssl   the program, for the tests with others' cryptography
+#   node      Node.js and npm, for the comparison with another evaluator of policies
 #   make      make
 #
 # As root or with sudo; quiet; asks nothing; may be run again. Does nothing at all, and needs
@@ -16,17 +17,18 @@ have_softhsm() { have_command softhsm2-util; }
 have_cc() { have_command cc && cc -E -xc - <<<'#include <stdlib.h>' >/dev/null 2>&1; }
 have_python() { have_command python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 have_openssl() { have_command openssl; }
+have_node() { have_command node && have_command npm; }
 have_make() { have_command make; }
 
 declare -A packages_of=(
     [softhsm]=softhsm2 [cc]="gcc libc6-dev" [python]="python3 python3-venv"
-    [openssl]=openssl [make]=make
+    [openssl]=openssl [node]="nodejs npm" [make]=make
 )
 missing=()
 packages=()
 for part in "${@:-softhsm}"; do
     if [ -z "${packages_of[$part]:-}" ]; then
-        echo "usage: install.sh [softhsm|cc|python|openssl|make]..." >&2
+        echo "usage: install.sh [softhsm|cc|python|openssl|node|make]..." >&2
         exit 2
     fi
     if ! "have_$part"; then

@@ -2,11 +2,18 @@
 //!
 //! Only this module makes an [`Authorized`], and it does so only after the policy engine allowed the
 //! call; what changes or uses something guarded is a method of `Authorized<…>`.
+mod caller;
+mod conditions;
+mod endpoint;
+
+pub use caller::{Caller, Door, SessionFacts};
+pub use conditions::Conditions;
+pub use endpoint::pass;
+
 use crate::policy::{
-    self, Decision, Effect, Policies, Policy, PolicyRef, PrincipalKind, ResourceRule,
+    self, Decision, Effect, Guardrail, Policies, Policy, PolicyKind, PolicyRef, ResourceRule,
 };
-use crate::types::{AccountId, Arn, Principal, Tags};
-use std::borrow::Cow;
+use crate::types::{AccountId, Arn, Principal, PrincipalKind, Tags};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -84,6 +91,18 @@ impl Resource {
     pub fn user(arn: Arn, tags: Tags) -> Self {
         Self { arn, kind: "AWS::IAM::User", tags }
     }
+    pub fn group(arn: Arn) -> Self {
+        Self { arn, kind: "AWS::IAM::Group", tags: Tags::default() }
+    }
+    pub fn role(arn: Arn, tags: Tags) -> Self {
+        Self { arn, kind: "AWS::IAM::Role", tags }
+    }
+    pub fn mfa_device(arn: Arn, tags: Tags) -> Self {
+        Self { arn, kind: "AWS::IAM::VirtualMFADevice", tags }
+    }
+    pub fn oidc_provider(arn: Arn, tags: Tags) -> Self {
+        Self { arn, kind: "AWS::IAM::OIDCProvider", tags }
+    }
 }
 
 impl Protected for Resource {
@@ -108,69 +127,40 @@ impl Protected for Resource {
     }
 }
 
-/// Condition keys and their values. Names are compared without regard to case.
-#[derive(Clone, Debug, Default)]
-pub struct Conditions(policy::Conditions<'static>);
-
-impl Conditions {
-    pub fn add(&mut self, key: &'static str, value: impl Into<String>) {
-        self.0.set(key, value.into());
-    }
-    pub fn add_all<'v>(&mut self, key: &'static str, values: impl Iterator<Item = &'v String>) {
-        self.0.set_list(key, values.cloned());
-    }
-    fn is_absent(&self, key: &str) -> bool {
-        self.0.values(key).is_empty()
-    }
-    /// `prefix` followed by each tag's name: `aws:ResourceTag/…`.
-    pub fn add_tags(&mut self, prefix: &str, tags: &Tags) {
-        for (name, value) in &tags.0 {
-            self.0.set(format!("{prefix}{name}"), value.clone());
-        }
-    }
-    /// `aws:RequestTag/…` and `aws:TagKeys`.
-    pub fn add_request_tags(&mut self, tags: &Tags) {
-        self.add_tags("aws:requesttag/", tags);
-        self.add_all("aws:tagkeys", tags.0.keys());
-    }
-    /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`.
-    pub fn add_encryption_context(&mut self, context: &std::collections::BTreeMap<String, String>) {
-        for (name, value) in context {
-            self.0.set(format!("kms:encryptioncontext:{name}"), value.clone());
-        }
-        self.add_all("kms:encryptioncontextkeys", context.keys());
-    }
-    /// The pairs of the encryption context: each key in lower case, with its values. Keys that
-    /// differ in case only are one key with several.
-    pub fn encryption_context(&self) -> impl Iterator<Item = (&str, &[Cow<'static, str>])> {
-        let key = |name| str::strip_prefix(name, "kms:encryptioncontext:").map(|key| (key, name));
-        self.0.keys().filter_map(key).map(|(key, name)| (key, self.0.values(name)))
-    }
-    /// The value of a condition key in lower case that has exactly one.
-    pub fn single(&self, key: &str) -> Option<&str> {
-        self.0.single(key)
-    }
+/// A policy and the name by which reasons call it.
+#[derive(Clone, Debug)]
+pub struct NamedPolicy {
+    pub name: String,
+    pub policy: Arc<Policy>,
 }
 
-/// Who calls, and the policies that came with the verified identity.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    pub principal: Principal,
-    /// The access key that signed.
-    pub access_key_id: String,
-    /// The caller's own policies, by name, compiled.
-    pub policies: Arc<Vec<(String, Policy)>>,
+impl NamedPolicy {
+    fn reference(&self) -> PolicyRef<'_> {
+        PolicyRef { name: &self.name, policy: &self.policy }
+    }
 }
 
 /// A refusal. Its text is AWS's (IAM user guide, "Troubleshoot access denied error messages").
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("User: {principal} is not authorized to perform: {action} on {what} {because}")]
+#[error("User: {principal} is not authorized to perform: {action} on {what}{because}")]
 pub struct AccessDenied {
     principal: Arn,
     action: String,
     what: String,
+    /// With a space before it.
     because: String,
     explicit: bool,
+    grounds: Option<Box<Grounds>>,
+}
+
+/// What a refusal rests on: for whoever may decode the message about it.
+#[derive(Clone, Debug)]
+pub struct Grounds {
+    pub decision: Decision,
+    pub conditions: Conditions,
+    pub resource: String,
+    /// The account that owns the resource.
+    pub owner: String,
 }
 
 impl AccessDenied {
@@ -179,16 +169,28 @@ impl AccessDenied {
         self.explicit
     }
 
+    /// None if the policy engine was not asked.
+    pub fn grounds(&self) -> Option<&Grounds> {
+        self.grounds.as_deref()
+    }
+
+    /// The same refusal without its reason, as AssumeRole tells it.
+    #[must_use]
+    pub fn unexplained(self) -> Self {
+        Self { because: String::new(), ..self }
+    }
+
     /// For what may not exist: a stranger learns nothing from it.
     pub fn unknown_resource(principal: &Principal, action: &str, what: &str) -> Self {
         Self {
             principal: principal.arn.clone(),
             action: action.to_owned(),
             what: what.to_owned(),
-            because: "because the resource does not exist in this Region, no resource-based \
+            because: " because the resource does not exist in this Region, no resource-based \
                       policies allow access, or a resource-based policy explicitly denies access"
                 .into(),
             explicit: false,
+            grounds: None,
         }
     }
 
@@ -200,25 +202,43 @@ impl AccessDenied {
     }
 }
 
-/// Asks the policy engine about the resource's own policy and the caller's policies together.
+/// Asks the policy engine about the resource's own policy and the caller's policies together; if the
+/// request came through an endpoint with a policy, that one must allow it as well.
 pub fn authorize<T: Protected>(
     caller: &Caller,
     action: &str,
     what: T,
     mut conditions: Conditions,
+    endpoint: Option<&NamedPolicy>,
 ) -> Result<Authorized<T>, AccessDenied> {
     what.describe(&mut conditions);
-    let decision = decide(caller, action, &what, what.policy(), conditions);
+    let decision = decide(caller, action, &what, what.policy(), &mut conditions, endpoint);
     if decision.is_allowed() {
         return Ok(Authorized(what));
     }
-    Err(AccessDenied {
+    Err(refusal(caller, action, &what, decision, conditions))
+}
+
+fn refusal(
+    caller: &Caller,
+    action: &str,
+    what: &dyn Protected,
+    decision: Decision,
+    conditions: Conditions,
+) -> AccessDenied {
+    AccessDenied {
         principal: caller.principal.arn.clone(),
         action: action.to_owned(),
         what: format!("resource: {}", what.arn()),
-        because: decision.because(action),
+        because: format!(" {}", decision.because(action)),
         explicit: decision.effect == Effect::ExplicitDeny,
-    })
+        grounds: Some(Box::new(Grounds {
+            decision,
+            conditions,
+            resource: what.arn().to_owned(),
+            owner: what.account().to_owned(),
+        })),
+    }
 }
 
 /// Whether the caller could do `action` if the key had `key_policy`: the lock-out check of KMS.
@@ -227,9 +247,9 @@ pub fn would_allow(
     action: &str,
     key: &Arn,
     key_policy: &Policy,
-    conditions: Conditions,
+    mut conditions: Conditions,
 ) -> bool {
-    decide(caller, action, &UnderPolicy(key), Some(key_policy), conditions).is_allowed()
+    decide(caller, action, &UnderPolicy(key), Some(key_policy), &mut conditions, None).is_allowed()
 }
 
 /// A key that would have the policy in question.
@@ -258,52 +278,167 @@ fn decide(
     action: &str,
     what: &dyn Protected,
     resource_policy: Option<&Policy>,
-    mut conditions: Conditions,
+    conditions: &mut Conditions,
+    endpoint: Option<&NamedPolicy>,
 ) -> Decision {
+    describe_call(caller, what, conditions);
+    ask(caller, action, what, resource_policy, conditions, endpoint, policy::evaluate)
+}
+
+/// A decision with the path to it.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    pub decision: Decision,
+    /// Everything that was known of the request.
+    pub conditions: Conditions,
+    /// Every policy that was asked, and what its statements made of the request.
+    pub policies: Vec<policy::Examined>,
+}
+
+/// Decides as [`authorize`] does and says how, but lets nobody do anything. `resource_policy` is what
+/// the resource has or would have. `instead` are values that stand before what would be known.
+pub fn explain(
+    caller: &Caller,
+    action: &str,
+    what: &dyn Protected,
+    resource_policy: Option<&Policy>,
+    mut conditions: Conditions,
+    instead: &[(String, Vec<String>)],
+) -> Explained {
+    what.describe(&mut conditions);
+    describe_call(caller, what, &mut conditions);
+    for (key, values) in instead {
+        conditions.0.replace(key, values.iter().cloned());
+    }
+    let (decision, policies) = ask(
+        caller,
+        action,
+        what,
+        resource_policy,
+        &conditions,
+        None,
+        |request, policies, owner, rule| {
+            let decision = policy::evaluate(request, policies, owner, rule);
+            (decision, policy::examine(request, policies))
+        },
+    );
+    Explained { decision, conditions, policies }
+}
+
+/// Adds what is known of the caller and of whose resource it is.
+fn describe_call(caller: &Caller, what: &dyn Protected, conditions: &mut Conditions) {
     let principal = &caller.principal;
-    conditions.add("aws:principalarn", principal.arn.as_str());
-    conditions.add("aws:principalaccount", principal.account.as_str());
-    conditions.add("aws:userid", principal.unique_id.as_str());
-    let kind = match &principal.user_name {
-        Some(name) => {
-            conditions.add("aws:principaltype", "User");
-            conditions.add("aws:username", name.as_str());
-            PrincipalKind::User
-        }
-        None => {
-            conditions.add("aws:principaltype", "Account");
-            PrincipalKind::Root
-        }
+    // Of a session, the role's (IAM user guide, "aws:PrincipalArn").
+    let arn = match &principal.kind {
+        PrincipalKind::AssumedRole { role, .. } => role.as_str(),
+        _ => principal.arn.as_str(),
     };
+    // Whoever asks for a role is not in an account yet.
+    let nowhere =
+        matches!(principal.kind, PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. });
+    if !nowhere {
+        conditions.add("aws:principalarn", arn);
+        conditions.add("aws:principalaccount", principal.account.as_str());
+        conditions.add("aws:userid", principal.unique_id.as_str());
+    }
+    if let PrincipalKind::WebIdentity { provider: Some(provider) } = &principal.kind {
+        conditions.add("aws:federatedprovider", provider.as_str());
+    }
+    conditions.add("aws:principaltype", asking_as(principal).1);
+    // Of a web identity it is what its issuer says.
+    if let (PrincipalKind::User, Some(name)) = (&principal.kind, &principal.user_name) {
+        conditions.add("aws:username", name.as_str());
+    }
+    conditions.add_tags("aws:principaltag/", &caller.tags);
+    if let Some(session) = &caller.session {
+        session.describe(conditions);
+    }
     conditions.add("aws:resourceaccount", what.account());
     // Always there, so that a Deny on "not through a service" holds for whoever calls directly.
-    conditions.add("aws:principalisawsservice", "false");
+    let service = match &principal.kind {
+        PrincipalKind::Service { name } => Some(*name),
+        _ => None,
+    };
+    let is_service = if service.is_some() { "true" } else { "false" };
+    conditions.add("aws:principalisawsservice", is_service);
+    if let Some(name) = service {
+        conditions.add("aws:principalservicename", name);
+    }
     if conditions.is_absent("aws:viaawsservice") {
         conditions.add("aws:viaawsservice", "false");
     }
+}
+
+/// The caller as policies see it, and what `aws:PrincipalType` calls it.
+fn asking_as(principal: &Principal) -> (policy::PrincipalKind<'_>, &'static str) {
+    use policy::PrincipalKind as Kind;
+    match &principal.kind {
+        PrincipalKind::Root => (Kind::Root, "Account"),
+        PrincipalKind::User => (Kind::User, "User"),
+        PrincipalKind::AssumedRole { role, .. } => {
+            (Kind::AssumedRole { role_arn: role.as_str() }, "AssumedRole")
+        }
+        PrincipalKind::FederatedUser { by, by_id } => {
+            (Kind::FederatedUser { user_arn: by.as_str(), user_id: by_id }, "FederatedUser")
+        }
+        PrincipalKind::WebIdentity { provider: Some(provider) } => {
+            (Kind::Federated { provider: provider.as_str() }, "WebIdentityUser")
+        }
+        PrincipalKind::WebIdentity { provider: None } => (Kind::Anonymous, "Anonymous"),
+        PrincipalKind::Service { .. } => (Kind::Service, "Service"),
+    }
+}
+
+/// Brings together the request and all that may speak about it, and asks.
+fn ask<R>(
+    caller: &Caller,
+    action: &str,
+    what: &dyn Protected,
+    resource_policy: Option<&Policy>,
+    conditions: &Conditions,
+    endpoint: Option<&NamedPolicy>,
+    answer: impl FnOnce(&policy::Request<'_>, &Policies<'_>, &str, ResourceRule) -> R,
+) -> R {
+    let principal = &caller.principal;
     let request = policy::Request {
         principal: policy::Principal {
-            arn: principal.arn.as_str(),
+            arn: match &principal.kind {
+                PrincipalKind::Service { name } => name,
+                _ => principal.arn.as_str(),
+            },
             unique_id: &principal.unique_id,
             account: principal.account.as_str(),
-            kind,
+            kind: asking_as(principal).0,
         },
         action,
         resource: what.arn(),
         conditions: &conditions.0,
     };
-    let identity: Vec<PolicyRef<'_>> =
-        caller.policies.iter().map(|(name, policy)| PolicyRef { name, policy }).collect();
+    let identity: Vec<PolicyRef<'_>> = caller.policies.iter().map(NamedPolicy::reference).collect();
+    let session: Option<Vec<PolicyRef<'_>>> = caller
+        .session
+        .as_ref()
+        .and_then(|s| s.policies.as_ref())
+        .map(|all| all.iter().map(NamedPolicy::reference).collect());
+    let through = endpoint.map(NamedPolicy::reference);
+    // What a registered service may do limits it like session policies, but whoever allows.
+    let limits = caller.door().map(|door| door.limits.each_ref().map(NamedPolicy::reference));
+    let guard = |kind| move |policies| Guardrail { kind, policies };
+    let limits = limits.as_slice().as_flattened().chunks(1).map(guard(PolicyKind::Session));
+    let endpoint = through.as_slice().chunks(1).map(guard(PolicyKind::Endpoint));
+    let guardrails: Vec<Guardrail<'_>> = limits.chain(endpoint).collect();
     let policies = Policies {
         identity: &identity,
+        boundary: caller.boundary.as_ref().map(NamedPolicy::reference),
+        session: session.as_deref(),
         resource: resource_policy.map(|policy| PolicyRef { name: "resource policy", policy }),
+        guardrails: &guardrails,
         grant: what.grant(),
-        ..Policies::default()
     };
     let rule = match what.rule() {
         Rule::Identity => ResourceRule::None,
         Rule::KeyPolicy => ResourceRule::KeyPolicy,
         Rule::Ordinary => ResourceRule::Ordinary,
     };
-    policy::evaluate(&request, &policies, what.account(), rule)
+    answer(&request, &policies, what.account(), rule)
 }

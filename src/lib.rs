@@ -13,10 +13,13 @@ pub mod call; // what an operation is, and the pipeline every call takes
 pub mod cli; // the commands
 pub mod clock; // where time enters
 pub mod config; // the configuration file
+pub mod control; // what the operator of the machine may ask of a deployment
+pub mod federation; // OpenID Connect tokens and the keys of their issuers
 pub mod http; // listener, TLS, limits, signatures, the way to an operation
 pub mod identity; // accounts, users, access keys
 pub mod keys; // KMS keys: material, aliases, ciphertexts, states
 pub mod last_use;
+pub mod machines; // machines known by their certificate, and the roles they get
 pub mod memory; // locked memory and process hardening
 pub mod monitor; // metrics
 pub mod policy; // IAM's policy language, as a pure evaluator
@@ -26,6 +29,9 @@ pub mod random; // where randomness enters
 pub mod root_of_trust; // the device, and the domain keys it wraps
 pub mod seal; // the one authenticated encryption, its keys and labels
 pub mod secrets; // secrets: versions, staging labels, envelopes
+pub mod services; // services that are not ours and act for their users
+pub mod sigv4; // AWS Signature Version 4: whose request it is
+pub mod simulate; // what would be decided about a request that nobody made
 pub mod store; // transactions over sealed rows
 pub mod types; // the words: ARN, account, region, bytes, encryption context
 pub mod wire; // AWS's protocols and its models as data

@@ -90,6 +90,17 @@ const NOTES: &[(&str, &str, &str)] = &[
     ("secretsmanager", "PutSecretValue", "`RotationToken` is refused"),
     ("secretsmanager", "UpdateSecret", "`Type` is refused"),
     ("iam", "CreateUser", "`PermissionsBoundary` is refused"),
+    (
+        "iam",
+        "SimulateCustomPolicy",
+        "`OrderedOrganizationPolicyInputList` is refused (`InvalidInput`)",
+    ),
+    (
+        "sts",
+        "GetDelegatedAccessToken",
+        "for [services that the operator registers](docs/identity.md#services-that-act-for-their-users); \
+         the `TradeInToken` is a request that a user signed",
+    ),
 ];
 
 fn root() -> &'static Path {

@@ -5,11 +5,14 @@
 //! cargo bench --bench micro -- decrypt      only what has this in its name
 //! cargo bench --bench micro -- operations   every cryptographic operation with every kind of key
 //! cargo bench --bench micro -- --quick      fewer and shorter batches of those
+//! cargo bench --bench micro -- timing       whether the time of a refusal tells why
 //! ```
+mod authentication;
 mod commits;
 #[path = "../operations/mod.rs"]
 mod operations;
 mod parts;
+mod policies;
 mod table;
 mod timing;
 mod world;
@@ -34,11 +37,14 @@ fn run() -> Outcome<()> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     println!("| part | min ns | median ns |\n|---|---|---|");
     parts::signature(&wants)?;
-    parts::policy(&wants)?;
+    policies::decision(&wants)?;
+    policies::wildcards(&wants)?;
     parts::sealing(&wants)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     parts::calls(&wants, &runtime, dir.path())?;
+    policies::call(&wants, &runtime, dir.path())?;
     table::run(&wants, &runtime, dir.path(), effort)?;
+    authentication::run(&wants, &runtime, dir.path())?;
     if wants("commits") {
         tokio::runtime::Runtime::new()?.block_on(commits::run(dir.path()))?;
     }

@@ -1,21 +1,17 @@
 //! The parts of a call, each by itself, and whole calls through the operation table.
 use crate::Outcome;
 use crate::timing::time;
-use crate::world::{ACCOUNT, Forgetful, REGION, World, entry};
+use crate::world::{Forgetful, REGION, World, entry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use claviger::api;
 use claviger::audit::MemoryAudit;
 use claviger::clock::{Clock, SystemClock};
-use claviger::http::sigv4::{self, Credentials, Expect, SigningKeyCache};
 use claviger::keys::ciphertext::{self, Blob, KeyIdBytes};
-use claviger::policy::{
-    Conditions, Kind, Policies, Policy, PolicyRef, Principal, PrincipalKind, Request, ResourceRule,
-    evaluate,
-};
 use claviger::random::{Random, SystemRandom};
 use claviger::seal::Table;
 use claviger::seal::row::{self, Place, Row};
+use claviger::sigv4::{self, Credentials, Expect, SigningKeyCache};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -24,9 +20,9 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 const KEY: [u8; 32] = [7; 32];
-const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+pub const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
-type Wants<'a> = &'a dyn Fn(&str) -> bool;
+pub type Wants<'a> = &'a dyn Fn(&str) -> bool;
 
 fn context() -> BTreeMap<String, String> {
     let pairs = [("service", "billing"), ("tenant", "tenant-0001")];
@@ -82,96 +78,6 @@ pub fn signature(wants: Wants<'_>) -> Outcome<()> {
             SystemRandom.fill(&mut bytes);
             bytes
         });
-    }
-    Ok(())
-}
-
-fn key_policy() -> Outcome<Policy> {
-    let statements: Vec<_> = (0..6)
-        .map(|n| match n {
-            0 => json!({
-                "Sid": "Enable IAM User Permissions", "Effect": "Allow", "Action": "kms:*",
-                "Resource": "*", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}
-            }),
-            n => json!({
-                "Sid": format!("Team {n}"), "Effect": "Allow", "Resource": "*",
-                "Principal": {"AWS": [format!("arn:aws:iam::{ACCOUNT}:user/team-{n}")]},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey*", "kms:DescribeKey"],
-                "Condition": {"StringEquals": {"kms:EncryptionContext:team": n.to_string()}}
-            }),
-        })
-        .collect();
-    let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
-    Ok(Policy::parse(&text, Kind::Resource)?)
-}
-
-/// Ten policies of one or two statements; the last allows.
-fn identity_policies() -> Outcome<Vec<Policy>> {
-    let text = |n: u8| {
-        let service = if n == 9 { "billing".to_owned() } else { format!("service-{n}") };
-        json!({"Version": "2012-10-17", "Statement": [{
-            "Sid": "Use", "Effect": "Allow",
-            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*"],
-            "Resource": format!("arn:aws:kms:*:{ACCOUNT}:key/*"),
-            "Condition": {"StringEquals": {"kms:EncryptionContext:service": service}}
-        }, {
-            "Sid": "Never", "Effect": "Deny",
-            "Action": ["kms:ScheduleKeyDeletion", "kms:DisableKey"], "Resource": "*"
-        }]})
-        .to_string()
-    };
-    (0..10).map(|n| Ok(Policy::parse(&text(n), Kind::Identity)?)).collect()
-}
-
-/// One decision about a Decrypt.
-pub fn policy(wants: Wants<'_>) -> Outcome<()> {
-    let (key_policy, policies) = (key_policy()?, identity_policies()?);
-    let identity: Vec<PolicyRef<'_>> =
-        policies.iter().map(|policy| PolicyRef { name: "policy", policy }).collect();
-    let arn = format!("arn:aws:iam::{ACCOUNT}:user/billing");
-    let resource = format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}");
-    let facts = [
-        ("kms:encryptionalgorithm", "SYMMETRIC_DEFAULT"),
-        ("kms:encryptioncontext:service", "billing"),
-        ("kms:encryptioncontext:tenant", "tenant-0001"),
-        ("kms:calleraccount", ACCOUNT),
-        ("aws:sourceip", "127.0.0.1"),
-        ("aws:securetransport", "true"),
-        ("aws:requestedregion", REGION),
-        ("aws:currenttime", "2026-01-01T00:00:00Z"),
-        ("aws:epochtime", "1767225600"),
-        ("aws:principalarn", &arn),
-        ("aws:principalaccount", ACCOUNT),
-        ("aws:resourceaccount", ACCOUNT),
-    ];
-    let decide = || {
-        let mut conditions = Conditions::new();
-        for (name, value) in facts {
-            conditions.set(name, value);
-        }
-        let request = Request {
-            principal: Principal {
-                arn: &arn,
-                unique_id: "AIDAIOSFODNN7EXAMPLE1",
-                account: ACCOUNT,
-                kind: PrincipalKind::User,
-            },
-            action: "kms:Decrypt",
-            resource: &resource,
-            conditions: &conditions,
-        };
-        let policies = Policies {
-            identity: &identity,
-            resource: Some(PolicyRef { name: "key policy", policy: &key_policy }),
-            ..Policies::default()
-        };
-        evaluate(&request, &policies, ACCOUNT, ResourceRule::KeyPolicy)
-    };
-    if !decide().is_allowed() {
-        return Err("the policies do not allow".into());
-    }
-    if wants("policy evaluation") {
-        time("policy evaluation, 6 statements of the key, 10 policies of the user", decide);
     }
     Ok(())
 }
@@ -235,7 +141,7 @@ pub fn calls(wants: Wants<'_>, runtime: &Runtime, dir: &Path) -> Outcome<()> {
 }
 
 /// The bodies of an Encrypt, of a Decrypt and of a GetSecretValue that succeed.
-async fn prepare(world: &World) -> Outcome<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+pub async fn prepare(world: &World) -> Outcome<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let made = world.call("kms", "CreateKey", &json!({})).await?;
     let encrypt = json!({
         "KeyId": made.pointer("/KeyMetadata/Arn").ok_or("no ARN")?,

@@ -19,13 +19,24 @@ impl Effort {
 }
 
 /// Runs `work` often and prints what one run costs.
-pub fn time<T>(name: &str, mut work: impl FnMut() -> T) {
+pub fn time<T>(name: &str, work: impl FnMut() -> T) {
+    let (min, median) = measured(work);
+    println!("| {name} | {min} | {median} |");
+}
+
+/// The same, beside what it may cost: the median counts.
+pub fn time_within<T>(name: &str, bound_nanos: u128, work: impl FnMut() -> T) {
+    let (min, median) = measured(work);
+    let verdict = if median < bound_nanos { "ok" } else { "exceeds" };
+    println!("| {name} (bound {bound_nanos}: {verdict}) | {min} | {median} |");
+}
+
+fn measured<T>(mut work: impl FnMut() -> T) -> (u128, u128) {
     let mut sampler = Sampler::new(Effort::FULL.batch, &mut work);
     for _ in 0..Effort::FULL.batches {
         sampler.sample(&mut work);
     }
-    let (min, median) = sampler.min_and_median();
-    println!("| {name} | {min} | {median} |");
+    sampler.min_and_median()
 }
 
 /// Runs both in turns, so that what else the machine does hits both.

@@ -47,6 +47,13 @@ impl World {
         Self::assemble(dir, Arc::new(Memory::default()), audit).await
     }
 
+    /// The store on disk, and events that are encoded and forgotten.
+    pub async fn with_store_on_disk(dir: &Path, audit: Arc<dyn AuditSink>) -> Outcome<Self> {
+        let store = dir.join("store");
+        std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&store)?;
+        Self::assemble(dir, Arc::new(Embedded::open(&store)?), audit).await
+    }
+
     /// Store and audit log on disk, as the product has them.
     pub async fn on_disk(dir: &Path) -> Outcome<Self> {
         let (store, audit) = (dir.join("store"), dir.join("audit"));
@@ -77,8 +84,13 @@ impl World {
             metrics: Metrics::default(),
             quotas: Quotas::default(),
             outbox: Outbox::default(),
+            guesses: Default::default(),
             heavy: Heavy::default(),
             last_uses: LastUses::default(),
+            services: Default::default(),
+            issuers: Arc::default(),
+            machines: Default::default(),
+            public_url: None,
         };
         let caller = user(&server).await?;
         let arrival = Arrival {
@@ -86,6 +98,7 @@ impl World {
             event_id: random.uuid().to_string(),
             region: REGION.parse()?,
             source_ip: "127.0.0.1".parse()?,
+            endpoint: None,
             user_agent: "aws-sdk-rust/1.3.10 ua/2.1 api/kms/1.90.0 os/linux lang/rust/1.91.0"
                 .into(),
             tls: None,
@@ -115,7 +128,13 @@ async fn user(server: &Server) -> Outcome<Caller> {
     let account: AccountId = ACCOUNT.parse()?;
     let mut tx = server.store.begin();
     Account::ensure(&mut tx, &account, now).await?;
-    let new = NewUser { account, name: "billing".into(), path: "/".into(), tags: Tags::default() };
+    let new = NewUser {
+        account,
+        name: "billing".into(),
+        path: "/".into(),
+        boundary: None,
+        tags: Tags::default(),
+    };
     let user = User::insert(&mut tx, new, &SystemRandom, now).await?;
     let policy = json!({
         "Version": "2012-10-17",

@@ -3,7 +3,7 @@
 use crate::Outcome;
 use bytes::Bytes;
 use claviger::clock::{Clock, SystemClock};
-use claviger::http::sigv4::{Credentials, sign};
+use claviger::sigv4::{Credentials, sign};
 use http::{HeaderValue, Request};
 use memchr::memmem;
 use rustls::pki_types::ServerName;

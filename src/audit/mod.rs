@@ -37,7 +37,7 @@ pub use event::{
 };
 pub use log::{Durability, Log, Options};
 pub use parameters::{camel, date_text, parameters};
-pub use records::{Records, last_store_revision, read_from, recent_event_ids};
+pub use records::{Records, find, last_number, last_store_revision, read_from, recent_event_ids};
 pub use recover::Recovery;
 pub use sink::{AuditSink, MemoryAudit};
 pub use verify::{Report, verify, verify_anchored};

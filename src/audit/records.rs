@@ -3,6 +3,7 @@
 //! Reading needs no key and so checks form and numbering only; whether the log is genuine is for
 //! `Log::open` (its last segment) and `verify` (all of it) to say.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -105,4 +106,32 @@ pub fn recent_event_ids(dir: &Path, since: u64) -> Result<HashSet<String>, Audit
         ids.extend(id.event_id);
     }
     Ok(ids)
+}
+
+/// The event of this id, as JSON: the newest segments are searched first.
+pub fn find(dir: &Path, event_id: &str) -> Result<Option<Vec<u8>>, AuditError> {
+    #[derive(Deserialize)]
+    struct Id<'a> {
+        #[serde(rename = "eventID", borrow)]
+        event_id: Option<Cow<'a, str>>,
+    }
+    for segment in segment::list(dir)?.into_iter().rev() {
+        let mut reader = SegmentReader::open(dir, segment, None)?;
+        while let Step::Record(_, event) = reader.next()? {
+            let id: Id<'_> =
+                serde_json::from_slice(event).map_err(|e| AuditError::Encode(e.into()))?;
+            if id.event_id.as_deref() == Some(event_id) {
+                return Ok(Some(event.to_vec()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The number of the last whole record; none in an empty log.
+pub fn last_number(dir: &Path) -> Result<Option<u64>, AuditError> {
+    let Some(last) = segment::list(dir)?.pop() else { return Ok(None) };
+    let mut reader = SegmentReader::open(dir, last, None)?;
+    while let Step::Record(..) = reader.next()? {}
+    Ok(Some(reader.head().n))
 }

@@ -6,6 +6,7 @@ mod rotation;
 use crate::call::{Server, service_event};
 use crate::keys;
 use crate::secrets;
+use crate::services;
 use crate::store::StoreError;
 use crate::types::Region;
 use std::sync::Arc;
@@ -47,6 +48,10 @@ pub async fn sweep(server: &Server) {
     }
     if let Err(error) = server.outbox.retry(server).await {
         tracing::error!(%error, "the audit log still refuses events");
+    }
+    match services::forget_old(&server.store, server.clock.wall(), BATCH).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot forget what services handed over"),
     }
     match server.outbox.sweep(server).await {
         Ok(()) | Err(StoreError::Conflict) => {}

@@ -1,13 +1,16 @@
 //! The audit event of a call: who, from where, what, on which resources, and how it ended.
-use super::Call;
+use super::{Call, Endpoint};
 use crate::audit::{
-    EVENT_VERSION, Event, EventType, IdentityType, Resource, TlsDetails, UserIdentity,
+    EVENT_VERSION, Event, EventType, IdentityType, Resource, SessionAttributes, SessionContext,
+    SessionIssuer, TlsDetails, UserIdentity,
 };
-use crate::authorize::{Caller, Conditions};
-use crate::types::{Region, Timestamp};
+use crate::authorize::{Caller, Conditions, Door};
+use crate::services;
+use crate::types::{Arn, Principal, PrincipalKind, Region, Timestamp};
 use crate::wire::Fault;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What is known of a request before anything of its body is read.
 #[derive(Clone, Debug)]
@@ -16,21 +19,39 @@ pub struct Arrival {
     pub event_id: String,
     /// The region of the credential scope.
     pub region: Region,
+    /// The client's address: its own connection's, or what a trusted proxy says.
     pub source_ip: IpAddr,
+    /// The endpoint that it came through, if it did not come over the API's own listener.
+    pub endpoint: Option<Arc<Endpoint>>,
     pub user_agent: String,
     pub tls: Option<TlsDetails>,
 }
 
 impl Arrival {
-    /// The condition keys that come from the connection (IAM user guide, "AWS global condition
-    /// context keys").
+    /// The condition keys that come with the request (IAM user guide, "AWS global condition context
+    /// keys").
     pub(super) fn describe(&self, conditions: &mut Conditions, region: &Region, now: Timestamp) {
-        conditions.add("aws:sourceip", self.source_ip.to_string());
         conditions.add("aws:securetransport", if self.tls.is_some() { "true" } else { "false" });
         conditions.add("aws:requestedregion", region.as_str());
         conditions.add("aws:currenttime", now.whole_secs().to_string());
         conditions.add("aws:epochtime", now.secs().to_string());
         conditions.add("aws:useragent", self.user_agent.as_str());
+    }
+
+    /// The condition keys of the caller's way here. What a service asks of another one in the
+    /// caller's name does not come that way and has none of them: a policy that wants an address or
+    /// an endpoint does not allow it (KMS developer guide, "Using VPC endpoint conditions in
+    /// policies with AWS KMS permissions").
+    pub(super) fn describe_network(&self, conditions: &mut Conditions) {
+        let address = self.source_ip.to_string();
+        match &self.endpoint {
+            None => conditions.add("aws:sourceip", address),
+            Some(endpoint) => {
+                conditions.add("aws:vpcsourceip", address);
+                conditions.add("aws:sourcevpc", endpoint.vpc.as_str());
+                conditions.add("aws:sourcevpce", endpoint.id.as_str());
+            }
+        }
     }
 }
 
@@ -50,12 +71,31 @@ impl Via {
     fn principal(self) -> String {
         format!("{}.amazonaws.com", self.name())
     }
-    pub(super) fn describe(self, conditions: &mut Conditions, region: &Region) {
-        conditions.add("kms:viaservice", format!("{}.{region}.amazonaws.com", self.name()));
+}
+
+/// Adds what says through whom the caller does this: through the registered service that acts for it,
+/// through a service of ours, or through the one and then the other. The last one is whom KMS sees.
+///
+/// A registered service is none of AWS's: `aws:ViaAWSService` and `kms:GrantIsForAWSResource` do not
+/// hold for it.
+pub(super) fn describe_services(
+    conditions: &mut Conditions,
+    door: Option<&Door>,
+    via: Option<Via>,
+    action: &str,
+    region: &Region,
+) {
+    let registered = door.map(|door| door.service.clone());
+    let chain: Vec<String> = registered.into_iter().chain(via.map(Via::principal)).collect();
+    let (Some(first), Some(last)) = (chain.first(), chain.last()) else { return };
+    conditions.add("aws:calledviafirst", first.as_str());
+    conditions.add("aws:calledvialast", last.as_str());
+    conditions.add_all("aws:calledvia", chain.iter());
+    if let Some(via) = via {
         conditions.add("aws:viaawsservice", "true");
-        conditions.add("aws:calledvia", self.principal());
-        conditions.add("aws:calledviafirst", self.principal());
-        conditions.add("aws:calledvialast", self.principal());
+        conditions.add("kms:viaservice", format!("{}.{region}.amazonaws.com", via.name()));
+    } else if action.starts_with("kms:") {
+        conditions.add("kms:viaservice", services::via(last, region));
     }
 }
 
@@ -66,11 +106,18 @@ pub(crate) struct Trail {
     additional: Map<String, Value>,
     /// What the event says of the answer, beside members of it.
     answered: Map<String, Value>,
+    /// What there is to say about the last refusal, for its encoded message.
+    pub(super) refused: Option<String>,
     /// Events of the calls made on the caller's behalf.
     pub(super) inner: Vec<Event>,
+    /// Who called, if that came out in the call only.
+    identity: Option<UserIdentity>,
 }
 
 impl Trail {
+    pub(super) fn identify(&mut self, caller: &Caller) {
+        self.identity = Some(identity(caller));
+    }
     pub(super) fn touch(&mut self, kind: &str, account: &str, arn: &str) {
         if self.resources.iter().all(|r| r.arn != arn) {
             self.resources.push(Resource {
@@ -112,7 +159,8 @@ pub(super) fn of_call(
     now: Timestamp,
 ) -> Event {
     let account = caller.principal.account.to_string();
-    let mut event = blank(arrival, called, identity(caller), account, now);
+    let who = trail.identity.take().unwrap_or_else(|| identity(caller));
+    let mut event = blank(arrival, called, who, account, now);
     event.resources = std::mem::take(&mut trail.resources);
     let additional = std::mem::take(&mut trail.additional);
     event.additional_event_data = (!additional.is_empty()).then_some(Value::Object(additional));
@@ -150,7 +198,7 @@ pub(super) fn blank(
         recipient_account_id,
         shared_event_id: None,
         store_revision: None,
-        vpc_endpoint_id: None,
+        vpc_endpoint_id: arrival.endpoint.as_ref().map(|endpoint| endpoint.id.clone()),
         vpc_endpoint_account_id: None,
         event_category: "Management".into(),
         tls_details: arrival.tls.clone(),
@@ -173,6 +221,7 @@ pub(super) fn on_behalf(
     event.source_ip_address = via.principal();
     event.user_agent = via.principal();
     event.tls_details = None;
+    event.vpc_endpoint_id = None;
     event.request_parameters = Some(parameters);
     mark_failed(&mut event, fault);
     event
@@ -186,10 +235,69 @@ pub(super) fn mark_failed(event: &mut Event, fault: Option<&Fault>) {
     }
 }
 
-/// A caller whose signature was verified, as events name it.
+/// Whom a provider vouches for; before that, nobody.
+fn web_identity(principal: &Principal, provider: Option<&Arn>) -> UserIdentity {
+    if provider.is_none() {
+        return UserIdentity::anonymous();
+    }
+    UserIdentity {
+        identity_type: Some(IdentityType::WebIdentityUser),
+        principal_id: Some(principal.unique_id.clone()),
+        user_name: principal.user_name.clone(),
+        ..UserIdentity::default()
+    }
+}
+
+/// A caller whose signature was verified, as events name it (CloudTrail user guide, "userIdentity
+/// element").
 pub fn identity(caller: &Caller) -> UserIdentity {
     let principal = &caller.principal;
-    let kind = if principal.is_root() { IdentityType::Root } else { IdentityType::IamUser };
+    let (kind, issuer) = match &principal.kind {
+        PrincipalKind::Root => (IdentityType::Root, None),
+        PrincipalKind::User => (IdentityType::IamUser, None),
+        PrincipalKind::AssumedRole { role, role_id, role_name } => {
+            let issuer = SessionIssuer {
+                issuer_type: "Role".into(),
+                principal_id: role_id.clone(),
+                arn: role.to_string(),
+                account_id: principal.account.to_string(),
+                user_name: role_name.clone(),
+            };
+            (IdentityType::AssumedRole, Some(issuer))
+        }
+        PrincipalKind::FederatedUser { by, by_id } => {
+            let name = by.resource().rsplit('/').next().unwrap_or_default();
+            let issuer = SessionIssuer {
+                issuer_type: if by.resource() == "root" { "Root" } else { "IAMUser" }.into(),
+                principal_id: by_id.clone(),
+                arn: by.to_string(),
+                account_id: principal.account.to_string(),
+                user_name: name.into(),
+            };
+            (IdentityType::FederatedUser, Some(issuer))
+        }
+        PrincipalKind::WebIdentity { provider } => {
+            return web_identity(principal, provider.as_ref());
+        }
+        // As CloudTrail records whom IAM Roles Anywhere knows by a certificate.
+        PrincipalKind::Service { .. } => {
+            return UserIdentity {
+                identity_type: Some(IdentityType::Unknown),
+                principal_id: Some(principal.unique_id.clone()),
+                arn: Some(principal.arn.to_string()),
+                account_id: Some(principal.account.to_string()),
+                ..UserIdentity::default()
+            };
+        }
+    };
+    let context = caller.session.as_ref().map(|session| SessionContext {
+        session_issuer: issuer,
+        web_id_federation_data: None,
+        attributes: Some(SessionAttributes {
+            creation_date: session.issued.whole_secs(),
+            mfa_authenticated: session.mfa.is_some().to_string(),
+        }),
+    });
     UserIdentity {
         identity_type: Some(kind),
         principal_id: Some(principal.unique_id.clone()),
@@ -197,6 +305,8 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         account_id: Some(principal.account.to_string()),
         access_key_id: Some(caller.access_key_id.clone()),
         user_name: principal.user_name.clone(),
-        ..UserIdentity::default()
+        session_context: context,
+        // A registered service that acts for its user.
+        invoked_by: caller.door().map(|door| door.service.clone()),
     }
 }

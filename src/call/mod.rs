@@ -3,6 +3,8 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod elsewhere;
+pub mod encoded_message;
+mod endpoint;
 mod event;
 mod heavy;
 mod operation;
@@ -10,9 +12,12 @@ mod outbox;
 mod pipeline;
 mod quota;
 mod server;
+mod temporary;
 mod token;
+mod unmodelled;
 
 pub use elsewhere::synchronized;
+pub use endpoint::{Endpoint, EndpointError};
 pub use event::{Arrival, Via, identity};
 pub use heavy::Heavy;
 pub use operation::{
@@ -21,13 +26,14 @@ pub use operation::{
 pub use outbox::{Outbox, Part, ReplayError, replay};
 pub use pipeline::{refuse, service_event};
 pub use server::Server;
+pub use unmodelled::{Unmodelled, run_unmodelled};
 
 use crate::audit::Event;
 use crate::authorize::{
-    self, AccessDenied, Account, Authorized, Caller, Conditions, Protected, authorize,
+    self, AccessDenied, Account, Authorized, Caller, Conditions, NamedPolicy, Protected, authorize,
 };
 use crate::policy::Policy;
-use crate::quotas::{Quota, Throttled};
+use crate::quotas::{Quota, Secret, Throttled};
 use crate::random::Random;
 use crate::store::Tx;
 use crate::types::{AccountId, Arn, Principal, Region, Timestamp};
@@ -70,6 +76,29 @@ struct Use {
 }
 
 impl<'a> Call<'a> {
+    fn begin(
+        server: &'a Server,
+        caller: &'a Caller,
+        arrival: &'a Arrival,
+        now: Timestamp,
+        again: bool,
+    ) -> Self {
+        Self {
+            server,
+            arrival,
+            caller,
+            now,
+            tx: server.store.begin(),
+            trail: event::Trail::default(),
+            region: &arrival.region,
+            via: None,
+            uses: Vec::new(),
+            inner_event: None,
+            again,
+            counted: Vec::new(),
+        }
+    }
+
     pub fn principal(&self) -> &'a Principal {
         &self.caller.principal
     }
@@ -93,16 +122,84 @@ impl<'a> Call<'a> {
         &mut self,
         action: &str,
         what: T,
+        conditions: Conditions,
+    ) -> Result<Authorized<T>, AccessDenied> {
+        self.authorize_for(self.caller, action, what, conditions)
+    }
+
+    /// The same for whom a token in the request showed to be the caller. The event names them.
+    pub fn authorize_as<T: Protected>(
+        &mut self,
+        caller: &Caller,
+        action: &str,
+        what: T,
+        conditions: Conditions,
+    ) -> Result<Authorized<T>, AccessDenied> {
+        self.trail.identify(caller);
+        self.authorize_for(caller, action, what, conditions)
+    }
+
+    fn authorize_for<T: Protected>(
+        &mut self,
+        caller: &Caller,
+        action: &str,
+        what: T,
         mut conditions: Conditions,
     ) -> Result<Authorized<T>, AccessDenied> {
         if what.arn() != "*" {
             self.trail.touch(what.kind(), what.account(), what.arn());
         }
-        self.arrival.describe(&mut conditions, self.region, self.now);
-        if let Some(via) = self.via {
-            via.describe(&mut conditions, self.region());
+        self.describe(caller, action, &mut conditions);
+        let outcome = authorize(caller, action, what, conditions, self.endpoint_policy());
+        if let Err(denied) = &outcome {
+            self.trail.refused = encoded_message::explain(caller, action, denied);
         }
-        authorize(self.caller, action, what, conditions)
+        outcome
+    }
+
+    /// Whether an operation that needs no permission may be done where the request came in.
+    pub fn pass(&mut self, action: &str) -> Result<(), AccessDenied> {
+        let Some(endpoint) = self.endpoint_policy() else { return Ok(()) };
+        let mut conditions = Conditions::default();
+        self.describe(self.caller, action, &mut conditions);
+        let outcome = authorize::pass(self.caller, action, conditions, endpoint);
+        if let Err(denied) = &outcome {
+            self.trail.refused = encoded_message::explain(self.caller, action, denied);
+        }
+        outcome
+    }
+
+    /// The policy of the endpoint that the call came through. What a service asks of another one
+    /// does not come through it.
+    fn endpoint_policy(&self) -> Option<&'a NamedPolicy> {
+        let endpoint = self.arrival.endpoint.as_deref().filter(|_| self.via.is_none())?;
+        endpoint.policy.as_ref()
+    }
+
+    /// Adds the condition keys that come from the request itself and from where it is made.
+    fn describe(&self, caller: &Caller, action: &str, conditions: &mut Conditions) {
+        self.describe_in(self.region, caller, action, conditions);
+    }
+
+    fn describe_in(
+        &self,
+        region: &Region,
+        caller: &Caller,
+        action: &str,
+        conditions: &mut Conditions,
+    ) {
+        self.arrival.describe(conditions, region, self.now);
+        if self.via.is_none() {
+            self.arrival.describe_network(conditions);
+        }
+        event::describe_services(conditions, caller.door(), self.via, action, region);
+        if let Some(mfa) = caller.session.as_ref().and_then(|session| session.mfa) {
+            let age = self.now.secs().saturating_sub(mfa.secs()).max(0);
+            // A code that came with the request itself is younger.
+            if conditions.single("aws:multifactorauthage").is_none() {
+                conditions.add("aws:multifactorauthage", age.to_string());
+            }
+        }
     }
 
     /// Whether the caller could still do `action` if a key had this policy. `conditions` are what
@@ -114,8 +211,21 @@ impl<'a> Call<'a> {
         key_policy: &Policy,
         mut conditions: Conditions,
     ) -> bool {
-        self.arrival.describe(&mut conditions, self.region, self.now);
+        self.describe(self.caller, action, &mut conditions);
         authorize::would_allow(self.caller, action, key, key_policy, conditions)
+    }
+
+    /// Whether the caller could do `action` in that region now. Nothing is done by it, and the audit
+    /// event says nothing of it.
+    pub fn could<T: Protected>(
+        &self,
+        action: &str,
+        region: &Region,
+        what: T,
+        mut conditions: Conditions,
+    ) -> bool {
+        self.describe_in(region, self.caller, action, &mut conditions);
+        authorize(self.caller, action, what, conditions, self.endpoint_policy()).is_ok()
     }
 
     /// Does heavy arithmetic away from the threads that serve requests. None if it broke off.
@@ -124,6 +234,20 @@ impl<'a> Call<'a> {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Option<T>, Throttled> {
         self.server.heavy.run(self.account(), work).await
+    }
+
+    /// Counts an attempt to guess the user's code or password.
+    pub fn guess(&self, secret: Secret, user_id: &str) -> Result<(), Throttled> {
+        // One that a conflict makes run again is the same attempt.
+        if self.again {
+            return Ok(());
+        }
+        self.server.guesses.count(secret, user_id, self.now.secs())
+    }
+
+    /// Has nothing said of the last refusal but that it is one, not even in its encoded message.
+    pub fn leave_unexplained(&mut self) {
+        self.trail.refused = None;
     }
 
     /// Says that the call uses a key: what GetKeyLastUsage tells.
@@ -182,7 +306,8 @@ impl<'a> Call<'a> {
         let outer_trail = std::mem::take(&mut self.trail);
         let outer_counted = std::mem::take(&mut self.counted);
         let outcome = inner(self).await;
-        let inner_trail = std::mem::replace(&mut self.trail, outer_trail);
+        let mut inner_trail = std::mem::replace(&mut self.trail, outer_trail);
+        self.trail.refused = inner_trail.refused.take();
         self.via = outer_via;
         self.inner_event = outer_event;
         self.counted = outer_counted;

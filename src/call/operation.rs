@@ -31,6 +31,8 @@ pub trait Operation: DeserializeOwned + Serialize + Debug + Send + 'static {
     const NAME: &'static str;
     /// CloudTrail's `readOnly`.
     const READ_ONLY: bool;
+    /// Whether nobody signs it: what it brings speaks for the caller.
+    const UNSIGNED: bool = false;
     /// The members of the request that the audit event shows. Whatever is not named here never
     /// reaches the log. A name that ends in `=` is a map whose keys are the caller's.
     const RECORDED: &'static [&'static str];
@@ -62,6 +64,7 @@ type Run = for<'a> fn(
 pub struct Entry {
     pub name: &'static str,
     pub read_only: bool,
+    pub unsigned: bool,
     pub run: Run,
     #[cfg(test)]
     pub(crate) probe: super::conformance::Probe,
@@ -78,6 +81,7 @@ impl Entry {
         Self {
             name: O::NAME,
             read_only: O::READ_ONLY,
+            unsigned: O::UNSIGNED,
             run: |server, caller, arrival, body| {
                 Box::pin(super::pipeline::run::<O>(server, caller, arrival, body))
             },

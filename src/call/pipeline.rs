@@ -1,7 +1,10 @@
 //! The way of every call: request quota → model check → typed decode → execute → commit (a conflict
 //! runs the whole call again) → audit → encode. No answer leaves before its event is durable.
 use super::event::{self, Called, Trail};
-use super::{Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service, quota};
+use super::{
+    Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service, encoded_message,
+    quota, temporary,
+};
 use crate::audit::{self, Event, EventType, UserIdentity};
 use crate::authorize::Caller;
 use crate::last_use::LastUse;
@@ -17,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// Conflicts that one call outlives. Beyond it the caller is asked to slow down: so many rivals for
 /// the same rows are a load problem, not a bug.
-const MAX_ATTEMPTS: u32 = 16;
+pub(super) const MAX_ATTEMPTS: u32 = 16;
 
 /// An operation's outcome before its event is durable.
 struct Done {
@@ -36,7 +39,9 @@ pub(super) async fn run<O: Operation>(
     let now = server.clock.now();
     let counted = quota::count::<O>(server, caller, arrival)
         .map_err(|throttled| (ErrorOf::<O>::from(throttled).fault(), &[][..]));
-    let done = match counted.and_then(|()| check::<O>(body)) {
+    let may_ask =
+        || temporary::check(O::Service::SOURCE, O::NAME, caller).map_err(|fault| (fault, &[][..]));
+    let done = match counted.and_then(|()| may_ask()).and_then(|()| check::<O>(body)) {
         Ok(()) => attempt::<O>(server, caller, arrival, body, now).await,
         Err((fault, shown)) => refused::<O>(caller, arrival, shown, now, fault),
     };
@@ -77,20 +82,7 @@ async fn attempt<O: Operation>(
                 return refused::<O>(caller, arrival, body, now, rejection.fault(protocol));
             }
         };
-        let mut call = Call {
-            server,
-            arrival,
-            caller,
-            now,
-            tx: server.store.begin(),
-            trail: Trail::default(),
-            region: &arrival.region,
-            via: None,
-            uses: Vec::new(),
-            inner_event: None,
-            again: attempt > 0,
-            counted: Vec::new(),
-        };
+        let mut call = Call::begin(server, caller, arrival, now, attempt > 0);
         match request.execute(&mut call).await {
             Ok(response) => match commit::<O>(call, body, &response).await {
                 Ok(done) => return done,
@@ -108,7 +100,12 @@ async fn attempt<O: Operation>(
             Err(error) if error.is_conflict() => {}
             Err(error) => {
                 let mut trail = call.trail;
-                return failed_with::<O>(caller, arrival, body, now, error, &mut trail);
+                let refused = trail.refused.take();
+                let mut done = failed_with::<O>(caller, arrival, body, now, error, &mut trail);
+                if let Err(fault) = &mut done.reply {
+                    encoded_message::attach(server, caller, fault, refused);
+                }
+                return done;
             }
         }
     }
@@ -299,6 +296,7 @@ fn own_event(server: &Server, source: &str, name: &str, account: &str, region: &
         event_id: random.uuid().to_string(),
         region: region.clone(),
         source_ip: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        endpoint: None,
         user_agent: source.to_owned(),
         tls: None,
     };

@@ -17,6 +17,9 @@ pub(super) fn count<O: Operation>(
     }
     let service = O::Service::table().signing_name;
     let Some(quota) = Quota::of_operation(service, O::NAME) else { return Ok(()) };
+    if O::UNSIGNED {
+        return server.quotas.take_unsigned(&arrival.region, quota, &*server.clock);
+    }
     let account = &caller.principal.account;
     server.quotas.take(account, &arrival.region, quota, 1, &*server.clock)
 }

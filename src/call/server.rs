@@ -1,14 +1,18 @@
 //! Everything a call may reach. Built once at start; tests build it with stand-ins.
 use super::{Heavy, Outbox};
 use crate::audit::AuditSink;
+use crate::authorize::Caller;
 use crate::clock::Clock;
-use crate::last_use::LastUses;
+use crate::federation::Issuers;
+use crate::last_use::{Access, LastUses};
+use crate::machines::Machines;
 use crate::monitor::Metrics;
-use crate::quotas::Quotas;
+use crate::quotas::{Guesses, Quotas};
 use crate::random::Random;
 use crate::root_of_trust::RootOfTrust;
+use crate::services::Services;
 use crate::store::Store;
-use crate::types::Region;
+use crate::types::{PrincipalKind, Region};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,9 +27,37 @@ pub struct Server {
     pub regions: BTreeSet<Region>,
     pub metrics: Metrics,
     pub quotas: Quotas,
+    /// Wrong one-time codes and passwords.
+    pub guesses: Guesses,
     /// Events that their commit made durable, until the log has them too.
     pub outbox: Outbox,
     /// See [`super::Call::compute`].
     pub heavy: Heavy,
     pub last_uses: LastUses,
+    /// Who else may act for users.
+    pub services: Services,
+    /// Whose word is taken for web identities, and by which keys.
+    pub issuers: Arc<Issuers>,
+    /// Which certificates get which roles.
+    pub machines: Machines,
+    /// `https://…`, by which others know the deployment as an issuer of tokens.
+    pub public_url: Option<String>,
+}
+
+impl Server {
+    /// Says that the caller has proved who it is: what GetAccessKeyLastUsed and GetRole tell. Of a
+    /// role's sessions the role is noted; they have keys that nobody asks for.
+    pub fn note_access(&self, caller: &Caller, service: &str, region: &Region) {
+        let id = match &caller.principal.kind {
+            PrincipalKind::AssumedRole { role_id, .. } => role_id,
+            _ if caller.session.is_some() => return,
+            _ => &caller.access_key_id,
+        };
+        // Nobody signed.
+        if id.is_empty() {
+            return;
+        }
+        let (at, region) = (self.clock.now(), region.clone());
+        self.last_uses.access.note(id, Access { at, region, service: service.to_owned() });
+    }
 }

@@ -4,14 +4,17 @@ use super::files::{lock, make_dir};
 use crate::audit::{self, AuditSink, Log};
 use crate::call::{self, Heavy, Outbox, Part, Server};
 use crate::clock::Clock;
-use crate::identity::{AccessKey, Account, IdentityError, NewUser, User};
+use crate::federation::Issuers;
+use crate::identity::{AccessKey, Account, IdentityError, administrator};
 use crate::last_use::LastUses;
+use crate::machines::Machines;
 use crate::monitor::Metrics;
-use crate::quotas::{self, Quotas};
+use crate::quotas::{self, Guesses, Quotas};
 use crate::random::Random;
 use crate::root_of_trust::{Deployment, RootOfTrust};
+use crate::services::Services;
 use crate::store::{Embedded, Store, StoreError};
-use crate::types::{AccountId, Region, SecretText, Tags};
+use crate::types::{AccountId, Region, SecretText};
 use claviger_hsm::Hsm;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -22,12 +25,12 @@ use std::sync::Arc;
 /// How many of the log's last records are searched for events that still wait in the outbox. The
 /// outbox is emptied every second; no second has had this many.
 const RECENT_RECORDS: u64 = 200_000;
-const ADMINISTRATOR: &str = "admin";
 
 /// What a server is opened from.
 #[derive(Debug)]
 pub struct Opened {
     pub server: Arc<Server>,
+    pub data: PathBuf,
     /// The server's audit log, to be closed at the end.
     pub log: Arc<Log>,
     /// Keeps every other process out of the directory.
@@ -42,6 +45,10 @@ pub struct Seams {
     pub random: Arc<dyn Random>,
     pub regions: BTreeSet<Region>,
     pub quotas: quotas::Settings,
+    pub services: Services,
+    pub issuers: Arc<Issuers>,
+    pub machines: Machines,
+    pub public_url: Option<String>,
 }
 
 /// Root credentials that an account is to have.
@@ -175,8 +182,13 @@ async fn assemble(
         metrics: Metrics::default(),
         quotas: Quotas::new(seams.quotas),
         outbox: Outbox::default(),
+        guesses: Guesses::default(),
         heavy: Heavy::default(),
         last_uses: LastUses::default(),
+        services: seams.services,
+        issuers: seams.issuers,
+        machines: seams.machines,
+        public_url: seams.public_url,
     });
     let since = recovery.last_n.saturating_sub(RECENT_RECORDS);
     let known =
@@ -187,7 +199,7 @@ async fn assemble(
     if missing > 0 {
         tracing::warn!(missing, "logged events that a crash had kept from the audit log");
     }
-    Ok(Opened { server, log, lock })
+    Ok(Opened { server, data: data.to_owned(), log, lock })
 }
 
 async fn blocking<T: Send + 'static>(
@@ -222,20 +234,8 @@ pub async fn seed_administrator(
 ) -> Result<(String, SecretText), IdentityError> {
     let (now, random) = (server.clock.now(), server.random.clone());
     let mut tx = server.store.begin();
-    Account::ensure(&mut tx, account, now).await?;
-    let new = NewUser {
-        account: account.clone(),
-        name: ADMINISTRATOR.into(),
-        path: "/".into(),
-        tags: Tags::default(),
-    };
-    let user = User::insert(&mut tx, new, &*random, now).await?;
-    let everything = serde_json::json!({
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
-    });
-    let user = user.with_policy(&mut tx, "AdministratorAccess", everything.to_string())?;
-    let key = AccessKey::insert(&mut tx, &user, known, &*random, now)?;
+    let account = Account::ensure(&mut tx, account, now).await?;
+    let (_, key) = administrator::insert(&mut tx, &account, known, &*random, now).await?;
     tx.commit().await?;
     Ok((key.id.clone(), key.secret.clone()))
 }
@@ -243,7 +243,7 @@ pub async fn seed_administrator(
 /// Whether the account's administrator is there.
 pub async fn has_administrator(server: &Server, account: &AccountId) -> Result<bool, StoreError> {
     let mut tx = server.store.begin();
-    Ok(User::load(&mut tx, account, ADMINISTRATOR).await?.is_some())
+    administrator::exists(&mut tx, account).await
 }
 
 /// Gives further accounts their fixed root credentials.

@@ -6,10 +6,12 @@ use super::serve::{Sockets, bind, serve};
 use super::{DevArguments, StartError, device};
 use crate::call::Server;
 use crate::clock::MovableClock;
-use crate::http::{DevTools, check_plain_allowed};
+use crate::http::{DevTools, Proxies, check_plain_allowed};
+use crate::machines::Machines;
 use crate::quotas::Settings;
 use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::Deployment;
+use crate::services::Services;
 use crate::types::{AccountId, Region, SecretText};
 use claviger_hsm::pkcs11::init_token;
 use claviger_hsm::{Hsm, Pkcs11Config, Pkcs11Hsm};
@@ -106,6 +108,10 @@ async fn start(
         regions,
         // Tests of a program call as fast as they can.
         quotas: Settings::default(),
+        services: Services::default(),
+        issuers: Arc::default(),
+        machines: Machines::default(),
+        public_url: None,
     };
     let api = bind(arguments.listen).await?;
     let listen = api.local_addr().map_err(|e| StartError::Other(e.to_string()))?;
@@ -128,7 +134,12 @@ async fn start(
         .map_err(|e| StartError::Data { path: env_file.clone(), what: e.to_string() })?;
     greet(&exports, &env_file, &seeds, arguments.insecure_software_root);
     let tools = tools(&opened, clock, dir.to_owned(), seeds);
-    serve(opened, Sockets { api, admin: None, tls: None }, Some(tools)).await
+    serve(
+        opened,
+        Sockets { api, proxies: Proxies::default(), endpoints: Vec::new(), admin: None, tls: None },
+        Some(tools),
+    )
+    .await
 }
 
 fn tools(opened: &Opened, clock: Arc<MovableClock>, dir: PathBuf, seeds: Vec<Seed>) -> DevTools {

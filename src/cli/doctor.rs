@@ -1,7 +1,6 @@
 //! `claviger doctor`: what the device is, what it can do, what is wrong with it.
 use super::{ConfigArguments, StartError, assemble, device};
 use crate::config::Config;
-use crate::http::Tls;
 use crate::memory::LockedKey;
 use crate::random::SystemRandom;
 use crate::root_of_trust::{Deployment, RootOfTrust};
@@ -14,7 +13,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     let config = Config::read(&arguments.config)?;
     println!("configuration  {} is good", arguments.config.display());
     if let Some(tls) = &config.tls {
-        Tls::from_pem_files(&tls.certificate, &tls.key)?;
+        super::tls(tls)?;
         println!("tls            the certificate and its key belong together");
     }
     let token = Arc::new(device::token(&config)?);

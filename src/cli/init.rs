@@ -1,10 +1,12 @@
 //! `claviger init`: makes a deployment.
 use super::assemble::{self, Seams};
+use super::control::print;
 use super::{ConfigArguments, StartError, device};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::machines::Machines;
 use crate::random::SystemRandom;
-use std::io::Write;
+use crate::services::Services;
 use std::sync::Arc;
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
@@ -18,6 +20,10 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),
         quotas: config.quotas.clone(),
+        services: Services::default(),
+        issuers: Arc::default(),
+        machines: Machines::default(),
+        public_url: None,
     };
     super::run_async(async {
         let account = &config.account;
@@ -30,22 +36,14 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
                  AWS_ACCESS_KEY_ID={id}\n  AWS_SECRET_ACCESS_KEY={}\n\n",
                 secret.expose()
             );
-            show(&text)
+            print(&text)
         };
         let opened = assemble::create(&config.data, seams, first).await?;
         opened.log.close().await?;
-        show(&format!(
+        print(&format!(
             "The deployment in {} is ready. Serve it with: claviger serve --config {}\n",
             config.data.display(),
             arguments.config.display()
         ))
     })
-}
-
-/// Writes to standard output, and says so if nobody can have read it.
-fn show(text: &str) -> Result<(), StartError> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|e| StartError::Other(format!("cannot write to standard output: {e}")))
 }

@@ -1,16 +1,25 @@
 //! The commands. Each is a file; this one has their arguments, the exit codes and the logging.
+mod account;
 mod assemble;
+mod control;
+mod credentials;
 mod dev;
 mod device;
 mod doctor;
+mod endpoints;
 mod env_file;
+mod explain;
 mod files;
 mod init;
+mod policy;
 mod serve;
 mod start_error;
 
 use assemble::Seed;
 use start_error::StartError;
+
+use crate::config::TlsFiles;
+use crate::http::{Tls, TlsError};
 
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
@@ -25,6 +34,7 @@ Start here:
   claviger init --config FILE  a production deployment: root key, account, administrator
   claviger serve --config FILE serves it
   claviger doctor --config FILE  what the token is and can do, and what is wrong with it
+  claviger policy check FILE   what is wrong with a policy document
 
 Exit codes:
   0  done, or stopped by SIGTERM or SIGINT after the last request
@@ -58,6 +68,16 @@ enum Command {
     Serve(ConfigArguments),
     /// Say what the device is, what it can do, and what is wrong with it
     Doctor(ConfigArguments),
+    /// Make and list the accounts of a deployment, while it is served or not
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Say why a request is, or was, allowed or denied; or what another policy would change
+    Explain(Box<explain::ExplainArguments>),
+    /// Look at policy documents
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Print credentials for this machine's certificate, as a `credential_process` of the AWS SDKs
+    Credentials(CredentialsArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +102,25 @@ struct DevArguments {
 }
 
 #[derive(Debug, clap::Args)]
+struct CredentialsArguments {
+    /// The server
+    #[arg(long, value_name = "https://HOST:PORT")]
+    endpoint: String,
+    /// The machine's certificate, then those of intermediate authorities (PEM)
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The authorities that the server's certificate is checked with (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Which role, if the certificate has several
+    #[arg(long, value_name = "ARN")]
+    role: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
 struct ConfigArguments {
     /// The configuration file (TOML); docs/operations.md shows one
     #[arg(long, value_name = "FILE", env = "CLAVIGER_CONFIG")]
@@ -99,6 +138,10 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Account(command) => account::main(command),
+        Command::Explain(arguments) => explain::main(&arguments),
+        Command::Policy(command) => return policy::run(&command),
+        Command::Credentials(arguments) => credentials::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -113,6 +156,15 @@ pub fn main() -> ExitCode {
 fn harden() {
     for (measure, error) in crate::memory::process::harden().failures() {
         eprintln!("claviger: warning: {measure:?} does not hold: {error}");
+    }
+}
+
+/// The server's side of TLS, as it is configured.
+fn tls(files: &TlsFiles) -> Result<Tls, TlsError> {
+    let tls = Tls::from_pem_files(&files.certificate, &files.key)?;
+    match &files.client_ca {
+        Some(authorities) => tls.with_client_certificates(authorities, files.client_crl.as_deref()),
+        None => Ok(tls),
     }
 }
 

@@ -1,39 +1,61 @@
 //! `claviger serve`: serves a deployment until it is told to stop.
 use super::assemble::{self, Opened, Seams};
-use super::{ConfigArguments, StartError, device};
+use super::{ConfigArguments, StartError, device, endpoints};
 use crate::background;
+use crate::call::Server;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::http::{Admin, DevTools, Front, Limits, Listener, Tls};
+use crate::control::Socket;
+use crate::federation::Issuers;
+use crate::http::{Admin, DevTools, Entrance, Front, Limits, Listener, Proxies, Tls};
+use crate::machines::Machines;
 use crate::random::SystemRandom;
+use crate::services::Services;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::harden();
     super::start_logging(true);
     let config = Config::read(&arguments.config)?;
-    let tls = config.tls.as_ref().map(|tls| Tls::from_pem_files(&tls.certificate, &tls.key));
-    let tls = tls.transpose()?;
+    let tls = config.tls.as_ref().map(super::tls).transpose()?;
+    let mut entrances = Vec::new();
+    for endpoint in &config.endpoints {
+        entrances.push((endpoint.listen, endpoints::entrance(endpoint)?));
+    }
     let hsm = device::configured(&config, arguments.insecure_software_root)?;
+    let issuers = Issuers::new(&config.oidc).map_err(|e| StartError::Setup(e.to_string()))?;
+    let services = Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?;
+    let machines = Machines::new(&config.machines).map_err(|e| StartError::Setup(e.to_string()))?;
     let seams = Seams {
         hsm,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),
         quotas: config.quotas.clone(),
+        services,
+        issuers: Arc::new(issuers),
+        machines,
+        public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
     };
     super::run_async(async {
         let api = bind(config.listen.api).await?;
+        let proxies = Proxies::new(config.listen.trusted_proxies.clone());
+        let mut endpoints = Vec::new();
+        for (address, entrance) in entrances {
+            endpoints.push((bind(address).await?, entrance));
+        }
         let admin = match config.listen.admin {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
         let opened = assemble::open(&config.data, seams).await?;
         tracing::info!(address = %config.listen.api, "serving");
-        serve(opened, Sockets { api, admin, tls }, None).await
+        serve(opened, Sockets { api, proxies, endpoints, admin, tls }, None).await
     })
 }
 
@@ -44,6 +66,10 @@ const BACKLOG: u32 = 4096;
 /// Where a server listens.
 pub(super) struct Sockets {
     pub api: TcpListener,
+    /// The proxies before it.
+    pub proxies: Proxies,
+    /// The listeners that are VPC endpoints.
+    pub endpoints: Vec<(TcpListener, Entrance)>,
     /// Health and metrics; without it they are served beside a loopback API.
     pub admin: Option<TcpListener>,
     pub tls: Option<Tls>,
@@ -65,7 +91,7 @@ pub(super) async fn serve(
     sockets: Sockets,
     dev: Option<DevTools>,
 ) -> Result<(), StartError> {
-    let Opened { server, log, lock: _lock } = opened;
+    let Opened { server, data, log, lock: _lock } = opened;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         until_signal().await;
@@ -73,36 +99,63 @@ pub(super) async fn serve(
         let _ = stop.send(true);
     });
     let work = tokio::spawn(background::run(server.clone()));
+    let commands = listen_for_commands(&server, data);
     let admin = Admin::new(server.clone());
     let beside = sockets.admin.is_none()
         && sockets.api.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let front = Arc::new(Front::new(server.clone(), beside.then(|| admin.clone()), dev));
+    let front = Front::new(server.clone(), beside.then(|| admin.clone()), dev);
     let tls = sockets.tls.as_ref();
-    let listener = Listener::new(sockets.api, tls, front, Limits::default())?;
-    admin.watch(listener.connections());
+    let here = Arc::new(front.at(Entrance { endpoint: None, proxies: sockets.proxies }));
+    let listener = Listener::new(sockets.api, tls, here, Limits::default())?;
+    let mut connections = vec![listener.connections()];
+    let mut endpoints = JoinSet::new();
+    for (socket, entrance) in sockets.endpoints {
+        let there = Arc::new(front.at(entrance));
+        let endpoint = Listener::new(socket, tls, there, Limits::default())?;
+        connections.push(endpoint.connections());
+        endpoints.spawn(endpoint.serve(asked(stopped.clone())));
+    }
+    admin.watch(connections);
     tokio::spawn(reload_on_hangup(sockets.tls));
     let separate = match sockets.admin {
         Some(socket) => {
             let handler = Arc::new(admin);
             let health = Listener::new(socket, None, handler, Limits::default())?;
-            let mut stopped = stopped.clone();
-            Some(tokio::spawn(async move {
-                let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
-                health.serve(until).await
-            }))
+            Some(tokio::spawn(health.serve(asked(stopped.clone()))))
         }
         None => None,
     };
-    let mut until = stopped;
-    let stats = listener.serve(async move { drop(until.wait_for(|stop| *stop).await) }).await;
+    let stats = listener.serve(asked(stopped)).await;
     tracing::info!(?stats, "stopped");
+    while let Some(Ok(stats)) = endpoints.join_next().await {
+        tracing::info!(?stats, "an endpoint stopped");
+    }
     work.abort();
+    if let Some(task) = commands {
+        task.abort();
+    }
     if let Some(task) = separate {
         task.abort();
     }
     background::sweep(&server).await;
     log.close().await?;
     Ok(())
+}
+
+/// Serves the operator's commands. Where there can be no socket, the API is served all the same.
+fn listen_for_commands(server: &Arc<Server>, data: PathBuf) -> Option<JoinHandle<()>> {
+    match Socket::bind(&data) {
+        Ok(socket) => Some(tokio::spawn(socket.serve(server.clone(), data))),
+        Err(error) => {
+            tracing::warn!(%error, "no control socket: `claviger account` and `explain` must wait");
+            None
+        }
+    }
+}
+
+/// Until the stop is asked for.
+async fn asked(mut stop: watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// SIGHUP reads the certificate and its key anew, if there are any. If they are bad, the old ones

@@ -4,7 +4,7 @@ use super::{Connections, Handler, Incoming};
 use crate::call::Server;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ const DEVICE_DEADLINE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct Admin {
     server: Arc<Server>,
-    /// Of the API's listener, once there is one.
-    connections: Arc<OnceLock<Arc<Connections>>>,
+    /// Of the API's listeners, once there are any.
+    connections: Arc<OnceLock<Vec<Arc<Connections>>>>,
 }
 
 impl Admin {
@@ -27,7 +27,7 @@ impl Admin {
     }
 
     /// Tells whose connections the metrics count. Only the first call counts.
-    pub fn watch(&self, connections: Arc<Connections>) {
+    pub fn watch(&self, connections: Vec<Arc<Connections>>) {
         let _ = self.connections.set(connections);
     }
 
@@ -74,9 +74,12 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Bytes> {
-        if let Some(c) = self.connections.get() {
-            let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
-            self.server.metrics.connections(count(&c.open), count(&c.refused), count(&c.timed_out));
+        if let Some(all) = self.connections.get() {
+            let sum = |which: fn(&Connections) -> &AtomicU64| {
+                all.iter().map(|one| which(one).load(Ordering::Relaxed)).sum()
+            };
+            let (open, refused) = (sum(|c| &c.open), sum(|c| &c.refused));
+            self.server.metrics.connections(open, refused, sum(|c| &c.timed_out));
         }
         page(StatusCode::OK, METRICS, self.server.metrics.text())
     }

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    Connections, Handler, Limits, TlsDetails,
+    ClientCertificate, Connections, Handler, Limits, TlsDetails,
     exchange::Peer,
     listener::{Shared, Stop},
     progress::{Phase, Progress},
@@ -41,27 +41,39 @@ enum Protocol {
 pub(super) async fn run<H: Handler>(shared: Arc<Shared<H>>, tcp: TcpStream, address: SocketAddr) {
     // Small answers must not wait for the client's delayed acknowledgement.
     let _ = tcp.set_nodelay(true);
-    let Some((transport, protocol, tls)) = shake_hands(&shared, tcp).await else { return };
+    let Some(shaken) = shake_hands(&shared, tcp).await else { return };
+    let Shaken { transport, protocol, tls, certificate } = shaken;
     let progress = Arc::new(Progress::new(&shared.limits));
     let stream = Stream::new(transport, Arc::clone(&progress));
     let builder = builder(&shared, &progress, &protocol);
-    let peer = Peer { shared: Arc::clone(&shared), address, tls, progress: Arc::clone(&progress) };
-    let peer = Arc::new(peer);
+    let (there, reported) = (Arc::clone(&shared), Arc::clone(&progress));
+    let peer = Arc::new(Peer { shared: there, address, tls, certificate, progress: reported });
     let service = service_fn(move |request| Arc::clone(&peer).answer(request));
     let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let end = auto::Connection::graceful_shutdown;
     watch(connection, end, &progress, &shared.stop, &shared.counters).await;
 }
 
-async fn shake_hands<H>(
-    shared: &Shared<H>,
-    tcp: TcpStream,
-) -> Option<(Transport, Protocol, Option<TlsDetails>)> {
+/// A connection that can be spoken on.
+struct Shaken {
+    transport: Transport,
+    protocol: Protocol,
+    tls: Option<TlsDetails>,
+    certificate: Option<Arc<ClientCertificate>>,
+}
+
+async fn shake_hands<H>(shared: &Shared<H>, tcp: TcpStream) -> Option<Shaken> {
     let Some(tls) = &shared.tls else {
-        return Some((Transport::Plain(tcp), Protocol::Either, None));
+        let transport = Transport::Plain(tcp);
+        return Some(Shaken {
+            transport,
+            protocol: Protocol::Either,
+            tls: None,
+            certificate: None,
+        });
     };
     let outcome = tokio::select! {
-        outcome = timeout(shared.limits.handshake, tls.accept(tcp)) => outcome,
+        outcome = timeout(shared.limits.handshake, tls.acceptor().accept(tcp)) => outcome,
         () = shared.stop.asked() => return None,
     };
     match outcome {
@@ -70,10 +82,18 @@ async fn shake_hands<H>(
             let http2 = session.alpn_protocol() == Some(HTTP2_ALPN);
             let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
             let details = TlsDetails::of(session);
-            Some((Transport::Tls(Box::new(stream)), protocol, details))
+            let certificate = ClientCertificate::new(session.peer_certificates(), tls.clients());
+            let certificate = certificate.map(Arc::new);
+            let transport = Transport::Tls(Box::new(stream));
+            Some(Shaken { transport, protocol, tls: details, certificate })
         }
         Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS handshake failed");
+            // What concerns a machine that should get in is for its operator to see.
+            if matches!(refused_by(&error), Some(rustls::Error::InvalidCertificate(_))) {
+                tracing::warn!(%error, "a client's certificate was refused");
+            } else {
+                tracing::debug!(%error, "TLS handshake failed");
+            }
             None
         }
         Err(_) => {
@@ -81,6 +101,11 @@ async fn shake_hands<H>(
             None
         }
     }
+}
+
+/// What TLS itself complains of.
+fn refused_by(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn builder<H>(

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::Body;
 
 use super::{
-    Handler, Incoming, Refusal, TlsDetails,
+    ClientCertificate, Handler, Incoming, Refusal, TlsDetails,
     body::{collect, within},
     listener::Shared,
     progress::Progress,
@@ -25,6 +25,7 @@ pub(super) struct Peer<H> {
     pub(super) shared: Arc<Shared<H>>,
     pub(super) address: SocketAddr,
     pub(super) tls: Option<TlsDetails>,
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -49,7 +50,9 @@ impl<H: Handler> Peer<H> {
             };
             let answer = match received {
                 Ok(body) => {
-                    let request = Incoming { head, body, peer: self.address, tls: self.tls };
+                    let certificate = self.certificate.clone();
+                    let (peer, tls) = (self.address, self.tls);
+                    let request = Incoming { head, body, peer, tls, certificate };
                     let handling = pin!(self.shared.handler.handle(request));
                     let answer = within(self.shared.limits.handling, handling).await;
                     answer.ok_or(Refusal::HandlingTimeout)

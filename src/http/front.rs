@@ -1,21 +1,24 @@
 //! From a whole HTTP request to its operation: whose call is it, is the signature theirs, which
 //! operation, and back again in the protocol that was spoken.
-use super::sigv4::{self, AuthError, Claim, SigningKeyCache};
-use super::{Admin, DevTools, Handler, Incoming, Refusal};
+use super::answer::{Answer, respond};
+use super::entrance::{Entrance, Malformed};
+use super::stand_in::{Somebody, StandIn};
+use super::{Admin, DevTools, Handler, Incoming, Refusal, issuer, machine_credentials};
 use crate::api;
 use crate::audit::{TlsDetails, UserIdentity};
 use crate::authorize::Caller;
 use crate::call::{self, Arrival, Entry, Server, ServiceTable, Speech};
-use crate::identity::{self, AccessKey};
-use crate::store::StoreError;
-use crate::types::Region;
+use crate::identity::{Credentials, Unknown};
+use crate::sigv4::{self, AuthError, Claim, SigningKeyCache};
+use crate::types::{AccountId, Arn, Principal, Region};
 use crate::wire::query::Form;
-use crate::wire::{Fault, Protocol, json, query};
+use crate::wire::{Fault, Protocol, query};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{Method, Response, header, request::Parts};
+use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
 /// How far a client's clock may be off, in seconds (aws-general reference: five minutes; STS and
 /// IAM take fifteen).
@@ -23,8 +26,6 @@ const SKEW_SECONDS: i64 = 300;
 const GLOBAL_SKEW_SECONDS: i64 = 900;
 /// Calls under way at once. Each holds at most a body and an answer: a few hundred MiB in all.
 const CALLS: usize = 1024;
-/// IAM and STS have no regions; AWS has them all here.
-const GLOBAL_REGION: &str = "us-east-1";
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";
 
@@ -37,28 +38,23 @@ struct Inner {
     server: Arc<Server>,
     /// Places for calls under way.
     calls: Arc<Semaphore>,
-    signing_keys: SigningKeyCache,
+    signing_keys: Arc<SigningKeyCache>,
+    stand_in: Arc<StandIn>,
+    entrance: Entrance,
     /// Health and metrics on this listener too: only where it is loopback.
     admin: Option<Admin>,
     /// What only `claviger dev` offers.
-    dev: Option<DevTools>,
+    dev: Option<Arc<DevTools>>,
 }
 
 /// Which operation a request is for, in which protocol.
-struct Target {
-    service: &'static ServiceTable,
+pub(super) struct Target {
+    pub(super) service: &'static ServiceTable,
     /// None if the service has no operation of that name.
-    entry: Option<&'static Entry>,
+    pub(super) entry: Option<&'static Entry>,
     name: String,
     /// The decoded parameters of a Query request.
     form: Option<Form>,
-}
-
-/// An answer on its way out, still without its protocol's dress.
-struct Answer {
-    protocol: Protocol,
-    target: Option<Target>,
-    outcome: Result<Vec<u8>, Fault>,
 }
 
 impl Handler for Front {
@@ -101,7 +97,51 @@ impl Handler for Front {
 impl Front {
     pub fn new(server: Arc<Server>, admin: Option<Admin>, dev: Option<DevTools>) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS));
-        Self(Arc::new(Inner { server, calls, signing_keys: SigningKeyCache::new(), admin, dev }))
+        let signing_keys = Arc::new(SigningKeyCache::new());
+        let (entrance, dev) = (Entrance::default(), dev.map(Arc::new));
+        let stand_in = Arc::default();
+        Self(Arc::new(Inner { server, calls, signing_keys, stand_in, entrance, admin, dev }))
+    }
+
+    /// Whom a request proves to come from: the first part of an answer, for measuring by itself. What
+    /// follows tells openly what it is, and a longer text takes longer.
+    pub async fn prover(&self, request: &Incoming) -> Option<Principal> {
+        let mut arrival = self.0.arrival(request, request.peer.ip());
+        let target = target(&request.head, &request.body).ok()?;
+        let proved = self.0.authenticate(&mut arrival, request, &target).await;
+        proved.ok().map(|caller| caller.principal)
+    }
+
+    /// The same API at another listener. What is for this machine only is left out where others'
+    /// requests come in: through an endpoint, and through proxies, whose connections are local ones
+    /// perhaps.
+    #[must_use]
+    pub fn at(&self, entrance: Entrance) -> Self {
+        let direct = entrance.endpoint.is_none() && entrance.proxies.is_empty();
+        Self(Arc::new(Inner {
+            server: self.0.server.clone(),
+            calls: self.0.calls.clone(),
+            signing_keys: self.0.signing_keys.clone(),
+            stand_in: self.0.stand_in.clone(),
+            entrance,
+            admin: self.0.admin.clone().filter(|_| direct),
+            dev: self.0.dev.clone().filter(|_| direct),
+        }))
+    }
+}
+
+impl Target {
+    /// Whose role an unsigned request asks for: the account in whose log the request belongs.
+    #[expect(clippy::expect_used, reason = "twelve digits, and a test would show it")]
+    fn account_of_role(&self) -> AccountId {
+        let role = || {
+            let operation = (self.service.model)().operation(self.entry?.name)?;
+            let body = self.form.as_ref()?.to_json(operation).ok()?;
+            let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
+            let arn = body.get("RoleArn")?.as_str()?.parse::<Arn>().ok()?;
+            arn.account().parse().ok()
+        };
+        role().unwrap_or_else(|| "000000000000".parse().expect("an account id"))
     }
 }
 
@@ -112,14 +152,25 @@ impl Inner {
         {
             return response;
         }
+        if let Some(response) = issuer::answer(&self.server, &request.head).await {
+            return response;
+        }
+        if machine_credentials::is_meant(&self.server, &request) {
+            let source = self.entrance.proxies.client(request.peer.ip(), &request.head.headers);
+            let arrival = self.arrival(&request, source.unwrap_or(request.peer.ip()));
+            let source = source.map(drop);
+            return machine_credentials::answer(&self.server, &arrival, &request, source).await;
+        }
         self.api(request).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "elapsed time for a metric, not a moment")]
     async fn api(&self, request: Incoming) -> Response<Bytes> {
         let began = std::time::Instant::now();
-        let mut arrival = self.arrival(&request);
-        let answer = self.answer(&mut arrival, &request).await;
+        let peer = request.peer.ip();
+        let source = self.entrance.proxies.client(peer, &request.head.headers);
+        let mut arrival = self.arrival(&request, source.unwrap_or(peer));
+        let answer = self.answer(&mut arrival, &request, source.err()).await;
         let (service, operation) = match &answer.target {
             Some(target) => {
                 (target.service.signing_name, target.entry.map_or(UNKNOWN, |entry| entry.name))
@@ -131,7 +182,7 @@ impl Inner {
         respond(answer, &arrival.request_id)
     }
 
-    fn arrival(&self, request: &Incoming) -> Arrival {
+    fn arrival(&self, request: &Incoming, source_ip: IpAddr) -> Arrival {
         let random = &self.server.random;
         let text = |name| request.head.headers.get(name).and_then(|v| v.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
@@ -140,7 +191,8 @@ impl Inner {
             event_id: random.uuid().to_string(),
             // Until a credential scope says otherwise.
             region: self.default_region(),
-            source_ip: request.peer.ip(),
+            source_ip,
+            endpoint: self.entrance.endpoint.clone(),
             user_agent: text(header::USER_AGENT).unwrap_or_default().to_owned(),
             tls: request.tls.as_ref().map(|tls| TlsDetails {
                 tls_version: tls.version.into(),
@@ -151,13 +203,16 @@ impl Inner {
         }
     }
 
-    #[expect(clippy::expect_used, reason = "the name is a region's, and a test would show it")]
     fn default_region(&self) -> Region {
-        let fallback = || "us-east-1".parse().expect("a region name");
-        self.server.regions.first().cloned().unwrap_or_else(fallback)
+        self.server.regions.first().cloned().unwrap_or_else(Region::global)
     }
 
-    async fn answer(&self, arrival: &mut Arrival, request: &Incoming) -> Answer {
+    async fn answer(
+        &self,
+        arrival: &mut Arrival,
+        request: &Incoming,
+        malformed: Option<Malformed>,
+    ) -> Answer {
         let target = match target(&request.head, &request.body) {
             Ok(target) => target,
             Err((protocol, fault)) => {
@@ -167,8 +222,19 @@ impl Inner {
             }
         };
         let protocol = target.service.protocol();
+        if let Some(malformed) = malformed {
+            // Where it comes from is not known: it is as if it had come from nowhere.
+            let fault = Fault::validation(protocol, malformed.to_string());
+            let identity = claimed_by(&request.head);
+            let fault = self.refuse(arrival, Some(&target), identity, fault).await;
+            return Answer { protocol, target: Some(target), outcome: Err(fault) };
+        }
         let outcome = match self.authenticate(arrival, request, &target).await {
-            Ok(caller) => self.run(arrival, &caller, &target, &request.body).await,
+            Ok(caller) => {
+                let service = target.service.signing_name;
+                self.server.note_access(&caller, service, &arrival.region);
+                self.run(arrival, &caller, &target, &request.body).await
+            }
             Err((identity, fault)) => {
                 Err(self.refuse(arrival, Some(&target), identity, fault).await)
             }
@@ -203,7 +269,8 @@ impl Inner {
     }
 
     /// Whose request this is. Everything the signature covers is checked before anything of the
-    /// request is believed; an unknown key costs the same work as a known one.
+    /// request is believed, and before anything is asked that only a known key has: whom it belongs
+    /// to, with which policies. Until then an unknown key costs the same work as a known one.
     async fn authenticate(
         &self,
         arrival: &mut Arrival,
@@ -211,7 +278,11 @@ impl Inner {
         target: &Target,
     ) -> Result<Caller, (UserIdentity, Fault)> {
         let protocol = target.service.protocol();
-        let (head, body) = (&request.head, &request.body);
+        let head = &request.head;
+        if target.entry.is_some_and(|entry| entry.unsigned) {
+            arrival.region = Region::global();
+            return Ok(Caller::of(Principal::nobody(&target.account_of_role())));
+        }
         let claim = match sigv4::parse(head) {
             Ok(claim) => claim,
             Err(error) => return Err((claimed_by(head), fault_of(&error, protocol))),
@@ -220,35 +291,62 @@ impl Inner {
         // The global services take any region in the scope; policies and events must not let the
         // caller choose one by it.
         let region = match target.service.speech {
-            Speech::Json { .. } => claim.scope().region,
-            Speech::Query { .. } => GLOBAL_REGION,
+            Speech::Json { .. } => claim.scope().region.parse().ok(),
+            Speech::Query { .. } => Some(Region::global()),
         };
-        if let Ok(region) = region.parse::<Region>() {
+        if let Some(region) = region {
             arrival.region = region;
         }
-        let known = match self.lookup(&claim).await {
-            Ok(known) => known,
-            Err(error) => {
-                tracing::error!(request = arrival.request_id, %error, "cannot look up an access key");
-                return Err((claimed(), Fault::internal()));
-            }
+        let refused = |why: Unknown| {
+            let fault = match why {
+                Unknown::Nobody | Unknown::Inactive => {
+                    fault_of(&AuthError::UnrecognizedClient, protocol)
+                }
+                Unknown::Expired => fault_of(&AuthError::ExpiredToken, protocol),
+                Unknown::Store(error) => {
+                    let request = &arrival.request_id;
+                    tracing::error!(request, %error, "cannot look up an access key");
+                    Fault::internal()
+                }
+            };
+            (claimed(), fault)
         };
-        // Session tokens are not given out yet, so none can be ours.
-        let Some((key, caller)) = known.filter(|_| claim.session_token().is_none()) else {
-            let error = sigv4::refuse_unknown(&claim, head, body);
+        let server = &self.server;
+        let (id, token) = (claim.access_key_id(), claim.session_token());
+        let mut tx = server.store.begin();
+        let wall = server.clock.wall();
+        let (is_there, known) =
+            match Credentials::look_up(&mut tx, &server.root, id, token, wall).await {
+                Err(Unknown::Nobody) => (false, None),
+                Err(Unknown::Inactive) => (true, None),
+                outcome => (true, Some(outcome.map_err(refused)?)),
+            };
+        let somebody = self.stand_in.get();
+        let stand_in = somebody.as_deref();
+        if let Err(error) = self.prove(&claim, request, target, known.as_ref(), stand_in) {
+            let (is_known, aside) = (known.is_some(), stand_in.map(|one| one.key_id.as_str()));
+            let outcome = Credentials::even_out(&mut tx, &server.root, is_there, aside, wall).await;
+            outcome.map_err(|error| refused(error.into()))?;
+            // One text is longer than the other: both are made.
+            let other =
+                if is_known { AuthError::UnrecognizedClient } else { AuthError::SignatureMismatch };
+            black_box(fault_of(&other, protocol));
             return Err((claimed(), fault_of(&error, protocol)));
-        };
-        self.prove(&claim, request, target, &key)
-            .map_err(|error| (claimed(), fault_of(&error, protocol)))?;
-        Ok(caller)
+        }
+        // Without the secret nothing is proved.
+        let known = known.ok_or_else(|| refused(Unknown::Nobody))?;
+        self.stand_in.note(stand_in, &claim, &known);
+        known.caller(&mut tx, &server.services).await.map_err(refused)
     }
 
+    /// The same work whether the key is known or not.
     fn prove(
         &self,
         claim: &Claim<'_>,
         request: &Incoming,
         target: &Target,
-        key: &AccessKey,
+        known: Option<&Credentials>,
+        stand_in: Option<&Somebody>,
     ) -> Result<(), AuthError> {
         let global = matches!(target.service.speech, Speech::Query { .. });
         let regions = &self.server.regions;
@@ -260,27 +358,16 @@ impl Inner {
             },
             service: target.service.signing_name,
         };
-        sigv4::check_scope_and_time(claim, &expect)?;
-        // A key's secret never changes while it has its id; the creation time tells two keys that
-        // were given one id by hand apart.
-        let revision = u64::try_from(key.created.0).unwrap_or_default();
-        let signing = self.signing_keys.key(claim, revision, || key.secret.expose());
-        sigv4::verify(claim, &request.head, &request.body, &signing)
-    }
-
-    async fn lookup(
-        &self,
-        claim: &Claim<'_>,
-    ) -> Result<Option<(Arc<AccessKey>, Caller)>, StoreError> {
-        // A key id that could not be stored cannot be known.
-        if claim.access_key_id().contains('\0') {
-            return Ok(None);
-        }
-        let mut tx = self.server.store.begin();
-        let Some(key) = AccessKey::load(&mut tx, claim.access_key_id()).await? else {
-            return Ok(None);
+        let scope = sigv4::check_scope_and_time(claim, &expect);
+        let Some(known) = known else {
+            let key =
+                stand_in.and_then(|one| self.signing_keys.kept(&one.credential, one.revision));
+            let (head, body) = (&request.head, &request.body);
+            return Err(sigv4::refuse_unknown(claim, head, body, key.as_deref()));
         };
-        Ok(identity::caller_of(&mut tx, &key).await?.map(|caller| (key, caller)))
+        scope?;
+        let signing = self.signing_keys.key(claim, known.revision, || known.secret.expose());
+        sigv4::verify(claim, &request.head, &request.body, &signing)
     }
 
     async fn refuse(
@@ -347,57 +434,4 @@ fn fault_of(error: &AuthError, protocol: Protocol) -> Fault {
         Protocol::Query => (error.query_code(), error.query_status()),
     };
     Fault::client(code, error.to_string()).with_status(status)
-}
-
-/// The answer in its protocol's dress.
-fn respond(answer: Answer, request_id: &str) -> Response<Bytes> {
-    let operation = answer
-        .target
-        .as_ref()
-        .and_then(|target| (target.service.model)().operation(target.entry?.name));
-    let (status, code, body, media_type) = match (answer.protocol, answer.outcome) {
-        (Protocol::Json, Ok(body)) => (200, None, body, json::MEDIA_TYPE),
-        (Protocol::Json, Err(fault)) => {
-            (fault.status, Some(fault.code), json::encode_fault(&fault), json::MEDIA_TYPE)
-        }
-        (Protocol::Query, Ok(body)) => match operation.and_then(|op| xml(op, &body, request_id)) {
-            Some(mut xml) => (200, None, std::mem::take(&mut *xml), query::XML_MEDIA_TYPE),
-            None => {
-                let body = query::encode_fault(&Fault::internal(), "", request_id);
-                (500, None, body, query::XML_MEDIA_TYPE)
-            }
-        },
-        (Protocol::Query, Err(fault)) => {
-            let namespace = answer
-                .target
-                .as_ref()
-                .map_or("", |target| &(target.service.model)().metadata().xml_namespace);
-            let body = query::encode_fault(&fault, namespace, request_id);
-            (fault.status, None, body, query::XML_MEDIA_TYPE)
-        }
-    };
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    if let Some(code) = code {
-        headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
-    }
-    response
-}
-
-fn xml(
-    operation: &crate::wire::OperationModel,
-    body: &[u8],
-    request_id: &str,
-) -> Option<Zeroizing<Vec<u8>>> {
-    // An operation without a result has an empty body.
-    let body = if body.is_empty() { b"{}" } else { body };
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    query::encode(operation, &value, request_id).ok()
 }

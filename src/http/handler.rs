@@ -1,11 +1,11 @@
 //! What stands behind the listener: a whole request in, a whole response out.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 
-use super::TlsDetails;
+use super::{ClientCertificate, TlsDetails};
 
 /// A request that has arrived whole and within every limit.
 ///
@@ -18,6 +18,8 @@ pub struct Incoming {
     /// The other end of the TCP connection; an IPv4 client of a dual-stack socket is IPv4 here.
     pub peer: SocketAddr,
     pub tls: Option<TlsDetails>,
+    /// What the client showed in the handshake, and proved to have the key of.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Answers requests. A future returned here is dropped before its end when the client goes away

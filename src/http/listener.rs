@@ -18,7 +18,6 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     Connections, Handler, Limits, Tls, admission::Admission, body::Pool, connection,
@@ -77,7 +76,7 @@ pub(super) struct Shared<H> {
     pub(super) handler: Arc<H>,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Connections>,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Tls>,
     pub(super) pool: Pool,
     pub(super) stop: Stop,
 }
@@ -126,7 +125,7 @@ impl<H: Handler> Listener<H> {
         let shared = Shared {
             handler,
             counters: Arc::default(),
-            tls: tls.map(Tls::acceptor),
+            tls: tls.cloned(),
             pool: Pool::new(limits.max_buffered_bytes),
             stop: Stop::default(),
             limits,

@@ -2,17 +2,22 @@
 //! request to its operation.
 mod admin;
 mod admission;
+mod answer;
 mod body;
+mod client_certificate;
 mod connection;
 mod dev;
+mod entrance;
 mod exchange;
 mod framing;
 mod front;
 mod handler;
+mod issuer;
 mod limits;
 mod listener;
+mod machine_credentials;
 mod progress;
-pub mod sigv4;
+mod stand_in;
 mod stream;
 mod tls;
 
@@ -21,7 +26,9 @@ mod tests;
 
 pub use admin::Admin;
 pub use admission::Connections;
+pub use client_certificate::ClientCertificate;
 pub use dev::DevTools;
+pub use entrance::{Entrance, Proxies};
 pub use front::Front;
 pub use handler::{Handler, Incoming, Refusal};
 pub use limits::Limits;

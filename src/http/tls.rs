@@ -12,12 +12,14 @@ use std::{
 use rustls::{
     CipherSuite, Error, InconsistentKeys, ProtocolVersion, ServerConfig, ServerConnection,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
     version,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
 use tokio_rustls::TlsAcceptor;
+
+use super::client_certificate::Authorities;
 
 pub(super) const HTTP2_ALPN: &[u8] = b"h2";
 const HTTP1_ALPN: &[u8] = b"http/1.1";
@@ -42,6 +44,10 @@ pub enum TlsError {
     Unusable { certificate: PathBuf, key: PathBuf, detail: String },
     #[error("the key in {key} is not the key of the certificate in {certificate}")]
     Mismatch { certificate: PathBuf, key: PathBuf },
+    #[error("{path} holds no revocation list")]
+    NoRevocationList { path: PathBuf },
+    #[error("the clients' authorities cannot be used: {detail}")]
+    Authorities { detail: String },
     #[error("TLS cannot be set up")]
     Setup(#[from] Error),
 }
@@ -82,6 +88,8 @@ impl TlsDetails {
 pub struct Tls {
     config: Arc<ServerConfig>,
     identity: Arc<Identity>,
+    /// Whose certificates clients may show; without any, clients are not asked for one.
+    clients: Option<Arc<Authorities>>,
 }
 
 /// The certificate and key shown to clients, and where they come from.
@@ -105,16 +113,32 @@ impl Tls {
             provider: Arc::clone(&provider),
             current,
         });
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&identity) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![HTTP2_ALPN.to_vec(), HTTP1_ALPN.to_vec()];
-        Ok(Tls { config: Arc::new(config), identity })
+        let verifier = WebPkiClientVerifier::no_client_auth();
+        Ok(Tls { config: config(&identity, verifier)?, identity, clients: None })
     }
 
-    /// Reads both files again; later handshakes use them. On an error the old ones stay in use.
+    /// Lets clients show a certificate: one of `authorities` or of their intermediates, and not in
+    /// the list of those `revoked`. Both PEM. A client that shows none is served as before.
+    pub fn with_client_certificates(
+        self,
+        authorities: &Path,
+        revoked: Option<&Path>,
+    ) -> Result<Self, TlsError> {
+        let clients = Arc::new(Authorities::read(authorities, revoked)?);
+        let verifier = Arc::clone(&clients) as Arc<dyn ClientCertVerifier>;
+        let config = config(&self.identity, verifier)?;
+        Ok(Tls { config, clients: Some(clients), ..self })
+    }
+
+    pub(super) fn clients(&self) -> Option<&Arc<Authorities>> {
+        self.clients.as_ref()
+    }
+
+    /// Reads all files again; later handshakes use them. On an error the old ones stay in use.
     pub fn reload(&self) -> Result<(), TlsError> {
+        if let Some(clients) = &self.clients {
+            clients.reload()?;
+        }
         let Identity { certificate, key, provider, current } = &*self.identity;
         let new = Arc::new(read_identity(certificate, key, provider)?);
         *current.write().unwrap_or_else(PoisonError::into_inner) = new;
@@ -130,6 +154,18 @@ impl ResolvesServerCert for Identity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
     }
+}
+
+fn config(
+    identity: &Arc<Identity>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(&identity.provider))
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(Arc::clone(identity) as Arc<dyn ResolvesServerCert>);
+    config.alpn_protocols = vec![HTTP2_ALPN.to_vec(), HTTP1_ALPN.to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// Key exchanges in the order of our preference; the suites are rustls's own, all of them with
@@ -171,7 +207,7 @@ fn read_identity(
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { path: path.into(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;

@@ -1,5 +1,5 @@
 //! Access keys: what requests are signed with.
-use super::{IdentityError, User};
+use super::{BASE32, IdentityError, User};
 use crate::authorize::{Authorized, Resource};
 use crate::random::Random;
 use crate::seal::Table;
@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 /// IAM quota: access keys of one user.
 const KEYS_PER_USER: usize = 2;
-const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,10 +105,7 @@ impl AccessKey {
                 "Cannot exceed quota for AccessKeysPerUser: {KEYS_PER_USER}"
             )));
         }
-        let fresh = || {
-            let id = format!("AKIA{}", random.text(16, BASE32));
-            (id, SecretText::new(random.text(40, SECRET_ALPHABET)))
-        };
+        let fresh = || (access_key_id(random), secret_access_key(random));
         let (id, secret) = known.unwrap_or_else(fresh);
         let key = Self {
             id,
@@ -139,6 +135,21 @@ impl AccessKey {
         Self::load(tx, id).await?.ok_or_else(missing)
     }
 
+    /// The key's user has another name now.
+    pub(super) async fn rename_owner(
+        tx: &mut Tx<'_>,
+        id: &str,
+        to: &str,
+    ) -> Result<(), StoreError> {
+        if let Some(key) = Self::load(tx, id).await?
+            && let Owner::User { id, .. } = &key.owner
+        {
+            let owner = Owner::User { name: to.to_owned(), id: id.clone() };
+            Self { owner, ..Self::clone(&key) }.save(tx)?;
+        }
+        Ok(())
+    }
+
     pub fn set_status(
         &self,
         _allowed: &Authorized<Resource>,
@@ -161,4 +172,19 @@ impl AccessKey {
         tx.delete::<Self>(&[&self.id])?;
         Ok(())
     }
+}
+
+/// The id of temporary credentials: `ASIA…`.
+pub(super) fn temporary_access_key_id(random: &dyn Random) -> String {
+    format!("ASIA{}", random.text(16, BASE32))
+}
+
+/// The id of a long-term access key: `AKIA…`.
+pub fn access_key_id(random: &dyn Random) -> String {
+    format!("AKIA{}", random.text(16, BASE32))
+}
+
+/// A secret access key: 40 characters.
+pub fn secret_access_key(random: &dyn Random) -> SecretText {
+    SecretText::new(random.text(40, SECRET_ALPHABET))
 }

@@ -21,6 +21,19 @@ pub enum IdentityError {
     /// Of operations that have no InvalidInput in the model.
     #[error("{0}")]
     Validation(String),
+    /// An MFA code that is not the device's of this moment, or was used already.
+    #[error("Authentication code for device is not valid.")]
+    InvalidCode,
+    #[error("{0}")]
+    PasswordPolicy(String),
+    #[error("The old password was incorrect.")]
+    WrongPassword,
+    #[error("Only IAM Users can change their own password")]
+    NotAUser,
+    #[error("Outbound identity federation is already enabled for your account.")]
+    FeatureEnabled,
+    #[error("Outbound identity federation is disabled for your account.")]
+    FeatureDisabled,
     #[error("the access key id {0} belongs to another account")]
     AccessKeyTaken(String),
     #[error("{0}")]

@@ -1,18 +1,17 @@
 //! IAM users and the policies written into them.
-use super::IdentityError;
+use super::binding::{self, USER_ID};
+use super::{AccessKey, Attachments, Counted, Group, IdentityError, unique_id};
 use crate::authorize::{Authorized, Resource};
-use crate::policy::{Kind, Policy};
 use crate::random::Random;
 use crate::seal::Table;
 use crate::store::{Page, Record, StoreError, Tx};
-use crate::types::{AccountId, Arn, Principal, Tags, Timestamp};
+use crate::types::{AccountId, Arn, Principal, PrincipalKind, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// IAM quota: characters of all inline policies of a user, white space not counted.
-const INLINE_POLICY_CHARS: usize = 2048;
-const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+pub const INLINE_POLICY_CHARS: usize = 2048;
 pub const MAX_USERS_PAGE: usize = 1000;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,10 +26,17 @@ pub struct User {
     pub created: Timestamp,
     pub tags: Tags,
     pub access_keys: Vec<String>,
-    /// Policy texts by name, as they were put.
-    pub policies: BTreeMap<String, String>,
-    #[serde(skip)]
-    pub compiled: OnceLock<Arc<Vec<(String, Policy)>>>,
+    pub policies: Attachments,
+    /// Names of the groups it is in.
+    pub groups: BTreeSet<String>,
+    /// The ARN of the managed policy that is its permissions boundary.
+    pub boundary: Option<String>,
+    /// Serial numbers (ARNs) of its MFA devices.
+    pub mfa_devices: BTreeSet<String>,
+    /// Whether it has a login profile, which is a record of its own.
+    #[serde(default)]
+    pub has_password: bool,
+    pub password_last_used: Option<Timestamp>,
 }
 
 impl Record for User {
@@ -42,6 +48,7 @@ pub struct NewUser {
     pub account: AccountId,
     pub name: String,
     pub path: String,
+    pub boundary: Option<String>,
     pub tags: Tags,
 }
 
@@ -82,8 +89,7 @@ impl User {
 
     pub(super) fn save(self, tx: &mut Tx<'_>) -> Result<Arc<Self>, StoreError> {
         let (account, name) = (self.account.clone(), self.name.to_lowercase());
-        // What was parsed belongs to the texts before this change.
-        tx.put(&[account.as_str(), &name], Self { compiled: OnceLock::new(), ..self })
+        tx.put(&[account.as_str(), &name], self)
     }
 
     pub async fn create(
@@ -107,57 +113,120 @@ impl User {
             let text = format!("User with name {} already exists.", new.name);
             return Err(IdentityError::AlreadyExists(text));
         }
+        Counted::Users.add_one(tx, &new.account).await?;
+        let id = unique_id(USER_ID, random);
+        binding::file(tx, &id, &new.account, &new.name)?;
         let user = Self {
             arn: new.arn(),
             account: new.account,
             name: new.name,
-            id: format!("AIDA{}", random.text(17, BASE32)),
+            id,
             path: new.path,
             created: now,
             tags: new.tags,
             access_keys: Vec::new(),
-            policies: BTreeMap::new(),
-            compiled: OnceLock::new(),
+            policies: Attachments::default(),
+            groups: BTreeSet::new(),
+            boundary: new.boundary,
+            mfa_devices: BTreeSet::new(),
+            has_password: false,
+            password_last_used: None,
         };
         Ok(user.save(tx)?)
     }
 
-    pub fn delete(
+    pub async fn delete(
         &self,
         _allowed: &Authorized<Resource>,
         tx: &mut Tx<'_>,
     ) -> Result<(), IdentityError> {
+        let conflict = |what: &str| {
+            let text = format!("Cannot delete entity, must {what} first.");
+            Err(IdentityError::DeleteConflict(text))
+        };
         if !self.access_keys.is_empty() {
-            let text = "Cannot delete entity, must delete access keys first.";
-            return Err(IdentityError::DeleteConflict(text.into()));
+            return conflict("delete access keys");
         }
-        if !self.policies.is_empty() {
-            let text = "Cannot delete entity, must delete policies first.";
-            return Err(IdentityError::DeleteConflict(text.into()));
+        if !self.policies.attached.is_empty() {
+            return conflict("detach all policies");
+        }
+        if !self.policies.inline.is_empty() {
+            return conflict("delete policies");
+        }
+        if !self.groups.is_empty() {
+            return conflict("remove users from group");
+        }
+        if !self.mfa_devices.is_empty() {
+            return conflict("delete MFA device");
+        }
+        if self.has_password {
+            return conflict("delete login profile");
         }
         tx.delete::<Self>(&[self.account.as_str(), &self.name.to_lowercase()])?;
+        binding::forget(tx, &self.id)?;
+        Counted::Users.remove_one(tx, &self.account).await?;
         Ok(())
     }
 
-    pub fn put_policy(
-        &self,
+    /// Saves what a caller was allowed to change.
+    pub fn update(
+        self,
         _allowed: &Authorized<Resource>,
         tx: &mut Tx<'_>,
-        name: String,
-        text: String,
-    ) -> Result<(), IdentityError> {
-        Policy::parse(&text, Kind::Identity)?;
-        let mut user = self.clone();
-        user.policies.insert(name, text);
-        let count = |text: &String| text.chars().filter(|c| !c.is_whitespace()).count();
-        if user.policies.values().map(count).sum::<usize>() > INLINE_POLICY_CHARS {
-            return Err(IdentityError::LimitExceeded(format!(
-                "Maximum policy size of {INLINE_POLICY_CHARS} bytes exceeded for user {}",
-                self.name
-            )));
+    ) -> Result<Arc<Self>, StoreError> {
+        self.save(tx)
+    }
+
+    /// Another name, another path, or both. Keys and groups follow, and so do sessions, which know
+    /// the user by its id; whatever else is bound to a principal is bound to that id.
+    pub async fn rename(
+        &self,
+        allowed: &Authorized<Resource>,
+        _allowed_there: &Authorized<Resource>,
+        tx: &mut Tx<'_>,
+        to: &NewUser,
+    ) -> Result<Arc<Self>, IdentityError> {
+        let key = |name: &str| name.to_lowercase();
+        if key(&to.name) != key(&self.name) {
+            if Self::load(tx, &self.account, &to.name).await?.is_some() {
+                let text = format!("User with name {} already exists.", to.name);
+                return Err(IdentityError::AlreadyExists(text));
+            }
+            tx.delete::<Self>(&[self.account.as_str(), &key(&self.name)])?;
+            binding::file(tx, &self.id, &self.account, &to.name)?;
         }
-        user.save(tx)?;
-        Ok(())
+        if to.name != self.name {
+            for id in &self.access_keys {
+                AccessKey::rename_owner(tx, id, &to.name).await?;
+            }
+            for group in &self.groups {
+                if let Some(group) = Group::load(tx, &self.account, group).await? {
+                    let mut group = Group::clone(&group);
+                    group.members.remove(&self.name);
+                    group.members.insert(to.name.clone());
+                    group.save(allowed, tx)?;
+                }
+            }
+        }
+        let (name, path) = (to.name.clone(), to.path.clone());
+        Ok(Self { arn: to.arn(), name, path, ..self.clone() }.save(tx)?)
+    }
+
+    /// The user of this id, which had this name at some time. A user made anew under an old name is
+    /// somebody else.
+    pub async fn by_id(
+        tx: &mut Tx<'_>,
+        account: &AccountId,
+        name: &str,
+        id: &str,
+    ) -> Result<Option<Arc<Self>>, StoreError> {
+        if let Some(user) = Self::load(tx, account, name).await?
+            && user.id == id
+        {
+            return Ok(Some(user));
+        }
+        let Some(now) = binding::name_of(tx, account, id).await? else { return Ok(None) };
+        Ok(Self::load(tx, account, &now).await?.filter(|user| user.id == id))
     }
 
     /// Gives a new user a policy without asking: the first administrator's.
@@ -168,28 +237,8 @@ impl User {
         text: String,
     ) -> Result<Arc<Self>, IdentityError> {
         let mut user = self.clone();
-        user.policies.insert(name.to_owned(), text);
+        user.policies.put(name.to_owned(), text, usize::MAX, "")?;
         Ok(user.save(tx)?)
-    }
-
-    pub fn policy(&self, name: &str) -> Result<&str, IdentityError> {
-        self.policies.get(name).map(String::as_str).ok_or_else(|| {
-            let text = format!("The user policy with name {name} cannot be found.");
-            IdentityError::NoSuchEntity(text)
-        })
-    }
-
-    pub fn delete_policy(
-        &self,
-        _allowed: &Authorized<Resource>,
-        tx: &mut Tx<'_>,
-        name: &str,
-    ) -> Result<(), IdentityError> {
-        self.policy(name)?;
-        let mut user = self.clone();
-        user.policies.remove(name);
-        user.save(tx)?;
-        Ok(())
     }
 
     pub fn principal(&self) -> Principal {
@@ -198,16 +247,7 @@ impl User {
             arn: self.arn.clone(),
             unique_id: self.id.clone(),
             user_name: Some(self.name.clone()),
+            kind: PrincipalKind::User,
         }
-    }
-
-    /// The user's policies, compiled once per revision of the record.
-    pub fn compiled(&self) -> Arc<Vec<(String, Policy)>> {
-        let compile = || {
-            let policies = self.policies.iter();
-            let parse = |text: &String| Policy::parse_stored(text, Kind::Identity);
-            Arc::new(policies.map(|(name, text)| (name.clone(), parse(text))).collect())
-        };
-        self.compiled.get_or_init(compile).clone()
     }
 }

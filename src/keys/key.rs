@@ -1,7 +1,7 @@
 //! A KMS key: what is known of it, apart from its material.
 use super::{KeyError, KeyState};
 use crate::authorize::{Conditions, Protected, Rule};
-use crate::policy::{Kind, Policy};
+use crate::policy::{BoundPolicy, Kind, Policy};
 use crate::primitives::{KeySpec, KeyUsage};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
@@ -121,8 +121,7 @@ pub struct Key {
     pub rotation: Rotation,
     /// Whether the key ever had a grant: spares the others a look.
     pub granted: bool,
-    /// The policy text, byte for byte as it was put.
-    pub policy: String,
+    pub policy: BoundPolicy,
     pub tags: Tags,
     /// Names with their `alias/` prefix, kept with the key so that a policy can ask for them.
     pub aliases: BTreeSet<String>,
@@ -259,7 +258,7 @@ impl Protected for Arc<Key> {
         Rule::KeyPolicy
     }
     fn policy(&self) -> Option<&Policy> {
-        Some(self.compiled.get_or_init(|| Policy::parse_stored(&self.policy, Kind::Resource)))
+        Some(self.compiled.get_or_init(|| self.policy.compile(Kind::Resource)))
     }
     fn kind(&self) -> &'static str {
         "AWS::KMS::Key"

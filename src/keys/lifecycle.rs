@@ -6,6 +6,7 @@ use super::{Alias, Found, Key, KeyError, KeyManager, KeyState, grant};
 use crate::authorize::{Account, Authorized};
 use crate::last_use::LastUses;
 use crate::memory::SecretBytes;
+use crate::policy::BoundPolicy;
 use crate::primitives::{KeySpec, KeyUsage};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
@@ -28,7 +29,7 @@ pub struct NewKey {
     pub region: Region,
     pub manager: KeyManager,
     pub description: String,
-    pub policy: String,
+    pub policy: BoundPolicy,
     pub tags: Tags,
     pub spec: KeySpec,
     pub usage: KeyUsage,

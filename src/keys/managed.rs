@@ -2,6 +2,7 @@
 use super::lifecycle::insert;
 use super::{Accept, Alias, Found, Key, KeyError, KeyManager, Missing, NewKey, Origin, find};
 use crate::memory::LockedKey;
+use crate::policy::BoundPolicy;
 use crate::primitives::{KeySpec, KeyUsage};
 use crate::store::Tx;
 use crate::types::{AccountId, Region, Timestamp};
@@ -66,7 +67,7 @@ pub async fn secrets_manager_key(
         manager: KeyManager::Aws,
         description:
             "Default key that protects my Secrets Manager data when no other key is defined".into(),
-        policy: secrets_manager_policy(account, region),
+        policy: BoundPolicy::of_nobody(secrets_manager_policy(account, region)),
         tags: crate::types::Tags::default(),
         spec: KeySpec::SymmetricDefault,
         usage: KeyUsage::EncryptDecrypt,

@@ -4,6 +4,7 @@
 use super::key::KeyOfAccount;
 use super::{Found, Key, KeyError, KeyMaterial, KeyState, Origin, arn};
 use crate::authorize::{Account, Authorized};
+use crate::policy::BoundPolicy;
 use crate::store::{StoreError, Tx};
 use crate::types::{Region, Tags, Timestamp};
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 pub struct NewReplica {
     pub region: Region,
     pub description: String,
-    pub policy: String,
+    pub policy: BoundPolicy,
     pub tags: Tags,
 }
 

@@ -1,6 +1,10 @@
 //! When each key was last used, and for what: noted in memory by the calls that use keys, written by
 //! the background every second, so that no call waits for it. A crash loses the last second's notes,
 //! never older ones. (AWS KMS API reference, GetKeyLastUsage.)
+mod access;
+
+pub use access::{Access, Accesses};
+
 use crate::seal::Table;
 use crate::store::{Record, Store, StoreError, Tx};
 use crate::types::{Region, Timestamp};
@@ -28,12 +32,16 @@ impl Record for LastUse {
 
 /// Notes that are not written yet, by region and key id.
 #[derive(Debug, Default)]
-pub struct LastUses(Mutex<HashMap<(Region, String), LastUse>>);
+pub struct LastUses {
+    keys: Mutex<HashMap<(Region, String), LastUse>>,
+    /// The same for access keys and roles.
+    pub access: Accesses,
+}
 
 impl LastUses {
     fn notes(&self) -> MutexGuard<'_, HashMap<(Region, String), LastUse>> {
         // Each change is one insert or remove: the map is whole even if a thread died holding it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn note(&self, region: Region, key_id: String, used: LastUse) {
@@ -81,7 +89,12 @@ impl LastUses {
                 }
             }
         }
-        Ok(())
+        self.access.write(store, BATCH).await
+    }
+
+    /// Forgets an access key or a role that is deleted.
+    pub fn forget_access(tx: &mut Tx<'_>, id: &str) -> Result<(), StoreError> {
+        tx.delete::<Access>(&[id])
     }
 
     /// Forgets a key that is destroyed.

@@ -94,6 +94,8 @@ enum Quantifier {
 #[derive(Debug, Clone)]
 pub struct Condition {
     key: Box<str>,
+    /// Operator and key as the policy writes them, for whoever asks why.
+    written: (Box<str>, Box<str>),
     quantifier: Quantifier,
     negated: bool,
     if_exists: bool,
@@ -169,6 +171,7 @@ impl Condition {
                 }
                 conditions.push(Condition {
                     key: name,
+                    written: (operator.name.into(), key.as_str().into()),
                     quantifier: operator.quantifier,
                     negated: operator.negated,
                     if_exists: operator.if_exists,
@@ -179,6 +182,30 @@ impl Condition {
         Ok(conditions)
     }
 
+    /// The operator, as the policy writes it.
+    pub fn operator(&self) -> &str {
+        &self.written.0
+    }
+
+    /// The key, as the policy writes it.
+    pub fn key(&self) -> &str {
+        &self.written.1
+    }
+
+    /// The values that the request has for the key.
+    pub fn found<'r>(&self, request: &'r Conditions<'_>) -> &'r [Cow<'r, str>] {
+        request.values(&self.key)
+    }
+
+    /// The keys of the variables in its values.
+    pub fn variables(&self) -> Vec<&str> {
+        match &self.wanted {
+            Wanted::Text(list, _) => list.iter().flat_map(Pattern::variables).collect(),
+            Wanted::Arn(list) => list.iter().flat_map(ArnPattern::variables).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the condition holds in a statement that allows, or in one that denies.
     pub fn holds(&self, request: &Conditions<'_>, allows: bool) -> bool {
         let values = request.values(&self.key);
@@ -187,10 +214,6 @@ impl Condition {
         }
         if values.is_empty() {
             return self.when_absent();
-        }
-        // "Not like something unknown" is unknown, and what is unknown does not hold.
-        if self.negated && !self.wanted.resolves(request) {
-            return false;
         }
         let mut matches = values.iter().map(|value| self.wanted.accepts(value, request));
         match self.quantifier {
@@ -249,7 +272,8 @@ impl Wanted {
     }
 
     /// Whether one of the policy's values fits this value of the request. What cannot be read as the
-    /// operator's type equals nothing.
+    /// operator's type equals nothing, and neither does a variable without a value: so negated operators
+    /// do hold then (IAM User Guide, "Policy variables with no value").
     fn accepts(&self, value: &str, request: &Conditions<'_>) -> bool {
         match self {
             Wanted::Text(list, case) => list.iter().any(|p| p.matches(value, request, *case)),
@@ -266,14 +290,6 @@ impl Wanted {
                 address(value).is_some_and(|ip| list.iter().any(|net| net.contains(ip)))
             }
             Wanted::Null(_) => false,
-        }
-    }
-
-    fn resolves(&self, request: &Conditions<'_>) -> bool {
-        match self {
-            Wanted::Text(list, _) => list.iter().all(|pattern| pattern.resolves(request)),
-            Wanted::Arn(list) => list.iter().all(|pattern| pattern.resolves(request)),
-            _ => true,
         }
     }
 }

@@ -43,6 +43,15 @@ impl<'a> Conditions<'a> {
         self.add(key.into(), Values::Many(values.into_iter().map(Into::into).collect()));
     }
 
+    /// Gives `key` these values and takes away what it had.
+    pub fn replace(&mut self, key: &str, values: impl IntoIterator<Item = String>) {
+        let key = lower(Cow::Owned(key.to_owned()));
+        if let Ok(at) = self.entries.binary_search_by(|(name, _)| name.cmp(&key)) {
+            self.entries.remove(at);
+        }
+        self.set_list(key, values);
+    }
+
     /// The values of a key given in lower case; empty when it is absent.
     pub fn values(&self, key: &str) -> &[Cow<'a, str>] {
         let at = self.entries.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok();

@@ -77,7 +77,8 @@ pub fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// A range of addresses in CIDR notation; one address when there is no slash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Network {
     base: IpAddr,
     prefix: u8,
@@ -105,6 +106,16 @@ impl Network {
         }
     }
 
+    /// Whether every address of its family is in it.
+    pub fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
+    /// Whether it leaves no more of its family than a network with so many fixed bits.
+    pub fn is_within(&self, ipv4_bits: u8, ipv6_bits: u8) -> bool {
+        self.prefix >= if self.base.is_ipv4() { ipv4_bits } else { ipv6_bits }
+    }
+
     /// Bits of the base beyond the prefix are ignored, as AWS does.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address) {
@@ -118,6 +129,14 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is no address range like 10.0.0.0/8"))
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Reason {
     pub sid: Option<String>,
     /// How the statement came to speak of the caller.
     pub how: Option<How>,
+    /// The statement as it was written, if it denied. Not for the caller's eyes.
+    pub written: Option<Box<str>>,
     /// What a policy that cannot be read suffers from. Not for the caller's eyes.
     pub defect: Option<String>,
 }
@@ -81,6 +83,7 @@ impl Reason {
             statement: None,
             sid: None,
             how,
+            written: None,
             defect: None,
         }
     }

@@ -7,10 +7,11 @@ use super::condition::Condition;
 use super::error::PolicyError;
 use super::json::Json;
 use super::pattern::Pattern;
+use super::position;
 use super::principal::{PrincipalPattern, Principals};
 use super::statement::{Scope, Statement};
 use super::template::Syntax;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A statement of some use takes 64 bytes; a 32 KB key policy of only such has this many.
 const MAX_STATEMENTS: usize = 512;
@@ -35,6 +36,8 @@ pub struct Policy {
     version: &'static str,
     statements: Vec<Statement>,
     unreadable: Option<PolicyError>,
+    /// As it was written, for whoever may know what denied.
+    text: Box<str>,
 }
 
 impl Policy {
@@ -60,18 +63,33 @@ impl Policy {
         let mut sids = BTreeSet::new();
         match statements.iter().filter_map(Statement::sid).find(|sid| !sids.insert(*sid)) {
             Some(twice) => Err(PolicyError::DuplicateSid(twice.to_owned())),
-            None => Ok(Policy { id, version, statements, unreadable: None }),
+            None => Ok(Policy { id, version, statements, unreadable: None, text: text.into() }),
         }
     }
 
     /// Reads a policy that was stored. One that no longer parses could hide a Deny: it denies all.
     pub fn parse_stored(text: &str, kind: Kind) -> Policy {
-        Self::parse(text, kind).unwrap_or_else(|error| Policy {
+        Self::parse(text, kind).unwrap_or_else(Self::denying)
+    }
+
+    fn denying(error: PolicyError) -> Policy {
+        Policy {
             id: None,
             version: "2008-10-17",
             statements: Vec::new(),
             unreadable: Some(error),
-        })
+            text: Box::default(),
+        }
+    }
+
+    /// The same, with unique ids in the place of the ARNs of users and roles. An ARN without an id
+    /// would mean whoever bears the name: such a policy denies all.
+    pub(super) fn bound(mut self, ids: &BTreeMap<String, String>) -> Policy {
+        let mut named = self.statements.iter_mut().filter_map(|s| s.principals.as_mut());
+        match named.try_for_each(|principals| principals.bind(ids)) {
+            Ok(()) => self,
+            Err(error) => Self::denying(error),
+        }
     }
 
     pub fn id(&self) -> Option<&str> {
@@ -84,6 +102,11 @@ impl Policy {
 
     pub fn statements(&self) -> &[Statement] {
         &self.statements
+    }
+
+    /// A statement as it was written.
+    pub fn written(&self, statement: usize) -> Option<&str> {
+        position::statements(&self.text).get(statement).copied()
     }
 
     /// Why the stored policy denies everything, if it does.

@@ -42,6 +42,9 @@ pub enum PolicyError {
     Resource(String),
     #[error("{0:?} is not a principal")]
     Principal(String),
+    /// Of a policy that was stored.
+    #[error("whom {0:?} meant is not known")]
+    Unbound(String),
     #[error("unknown principal type {0}")]
     PrincipalType(String),
     #[error("unknown condition operator {0}")]

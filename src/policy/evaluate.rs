@@ -124,13 +124,15 @@ fn decide(
     reasons: &mut Vec<Reason>,
 ) -> Result<(), Box<Reason>> {
     // Every policy is read before anything is allowed: a Deny may stand in the last of them.
-    let identity = speak(request, PolicyKind::Identity, policies.identity)?;
-    let resource = speak(request, PolicyKind::Resource, policies.resource.as_slice())?;
-    let boundary = speak(request, PolicyKind::Boundary, policies.boundary.as_slice())?;
-    let session = speak(request, PolicyKind::Session, policies.session.unwrap_or_default())?;
+    let bounded = policies.boundary.is_some();
+    let speak = |kind, list| speak(request, bounded, kind, list);
+    let identity = speak(PolicyKind::Identity, policies.identity)?;
+    let resource = speak(PolicyKind::Resource, policies.resource.as_slice())?;
+    let boundary = speak(PolicyKind::Boundary, policies.boundary.as_slice())?;
+    let session = speak(PolicyKind::Session, policies.session.unwrap_or_default())?;
     let mut unguarded = None;
     for guardrail in policies.guardrails {
-        let allowed = speak(request, guardrail.kind, guardrail.policies)?.is_some();
+        let allowed = speak(guardrail.kind, guardrail.policies)?.is_some();
         unguarded = unguarded.or((!allowed).then_some(guardrail.kind));
     }
     if let Some(kind) = unguarded {
@@ -266,6 +268,7 @@ impl OwnSide<'_> {
 /// resource's, one that names them nothing as an identity's.
 fn speak<'a>(
     request: &Request<'_>,
+    bounded: bool,
     kind: PolicyKind,
     policies: &'a [PolicyRef<'a>],
 ) -> Result<Option<Allow<'a>>, Box<Reason>> {
@@ -283,11 +286,14 @@ fn speak<'a>(
             if statement.is_allow() && best.is_some_and(|allow| allow.how == How::Attached) {
                 continue;
             }
-            let Some(how) = statement.applies(request) else { continue };
+            let Some(how) = statement.applies(request, bounded) else { continue };
             let found = Allow { kind, by, statement: index, how };
             if !statement.is_allow() {
-                let denied = Reason { effect: Effect::ExplicitDeny, ..found.reason() };
-                return Err(Box::new(denied));
+                return Err(Box::new(Reason {
+                    effect: Effect::ExplicitDeny,
+                    written: by.policy.written(index).map(Box::from),
+                    ..found.reason()
+                }));
             }
             if (how == How::Attached) == kind.is_attached()
                 && best.is_none_or(|allow| allow.how < how)

@@ -1,9 +1,14 @@
-//! Matching texts against compiled patterns, in time linear in the text for each `*`, without
-//! recursion: a mismatch goes back to the last `*` only, since an earlier one could not do better.
+//! Matching texts against compiled patterns: without recursion, and in at most as many steps as the
+//! text has bytes for each wildcard and variable.
 
 use super::condition_keys::Conditions;
 use super::error::PolicyError;
+use super::search::Text;
 use super::template::{Syntax, Token, components, tokens};
+
+/// What a text may have of wildcards and variables; `?` side by side count as one. No policy in use
+/// has a tenth of it, and it bounds what a comparison with a long text takes.
+const MAX_WILDCARDS: usize = 256;
 
 /// Whether letters are compared with their case. Without it, ASCII letters only are folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,13 +22,20 @@ pub enum Case {
 pub struct Pattern {
     tokens: Box<[Token]>,
     variables: bool,
+    skips: bool,
 }
 
 impl Pattern {
     pub fn compile(text: &str, syntax: Syntax) -> Result<Pattern, PolicyError> {
         let tokens = tokens(text, syntax)?;
+        let open = tokens.iter().filter(|token| !matches!(token, Token::Literal(_)));
+        if open.count() > MAX_WILDCARDS {
+            let what = "wildcards and variables in one text";
+            return Err(PolicyError::TooMany { what, limit: MAX_WILDCARDS });
+        }
         let variables = tokens.iter().any(|token| matches!(token, Token::Variable(_)));
-        Ok(Pattern { tokens: tokens.into(), variables })
+        let skips = tokens.iter().any(|token| matches!(token, Token::Skip(_)));
+        Ok(Pattern { tokens: tokens.into(), variables, skips })
     }
 
     /// Whether every variable has a value. A pattern with one that has none matches nothing.
@@ -35,70 +47,26 @@ impl Pattern {
             })
     }
 
+    /// The keys of its variables, as the policy writes them.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().filter_map(|token| match token {
+            Token::Variable(variable) => Some(variable.written()),
+            _ => None,
+        })
+    }
+
+    /// The parts between the `*` are looked for one after the other, each at the first place it fits:
+    /// a later one could not do better.
     pub fn matches(&self, text: &str, request: &Conditions<'_>, case: Case) -> bool {
         if !self.resolves(request) {
             return false;
         }
-        let text = text.as_bytes();
-        let (mut token, mut at) = (0, 0);
-        let mut last_star: Option<(usize, usize)> = None;
-        loop {
-            let advanced = match self.tokens.get(token) {
-                Some(Token::Star) => {
-                    token += 1;
-                    if token == self.tokens.len() {
-                        return true;
-                    }
-                    last_star = Some((token, at));
-                    continue;
-                }
-                Some(other) => advance(other, text, at, request, case),
-                None if at == text.len() => return true,
-                None => None,
-            };
-            match (advanced, last_star) {
-                (Some(next), _) => (token, at) = (token + 1, next),
-                (None, None) => return false,
-                (None, Some((resume, from))) => {
-                    let Some(first) = text.get(from) else { return false };
-                    (token, at) = (resume, from + width(*first));
-                    last_star = Some((resume, at));
-                }
-            }
-        }
-    }
-}
-
-/// Where the text goes on behind this token, if the token fits here.
-fn advance(
-    token: &Token,
-    text: &[u8],
-    at: usize,
-    request: &Conditions<'_>,
-    case: Case,
-) -> Option<usize> {
-    let literal = match token {
-        Token::Literal(literal) => literal.as_bytes(),
-        Token::Variable(variable) => variable.value(request)?.as_bytes(),
-        Token::One => return text.get(at).map(|first| at + width(*first)),
-        Token::Star => return None,
-    };
-    let end = at + literal.len();
-    let here = text.get(at..end)?;
-    let same = match case {
-        Case::Sensitive => here == literal,
-        Case::Insensitive => here.eq_ignore_ascii_case(literal),
-    };
-    same.then_some(end)
-}
-
-/// The bytes of the UTF-8 character that starts with this one: `?` is a character, not a byte.
-fn width(first: u8) -> usize {
-    match first {
-        0xf0.. => 4,
-        0xe0.. => 3,
-        0xc0.. => 2,
-        _ => 1,
+        let text = Text::new(text, request, case, self.skips);
+        let mut parts = self.tokens.split(|token| matches!(token, Token::Star));
+        let Some(at) = text.prefix(parts.next().unwrap_or_default()) else { return false };
+        let Some(last) = parts.next_back() else { return at == text.end() };
+        let behind = parts.try_fold(at, |at, part| text.find(part, at));
+        behind.is_some_and(|at| text.suffix(last).is_some_and(|begin| at <= begin))
     }
 }
 
@@ -128,12 +96,14 @@ impl ArnPattern {
         Ok(whole.variables.then_some(ArnPattern::Whole(whole)))
     }
 
-    pub fn resolves(&self, request: &Conditions<'_>) -> bool {
-        match self {
-            ArnPattern::Any => true,
-            ArnPattern::Components(parts) => parts.iter().all(|part| part.resolves(request)),
-            ArnPattern::Whole(pattern) => pattern.resolves(request),
-        }
+    /// The keys of its variables, as the policy writes them.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let parts = match self {
+            ArnPattern::Any => &[],
+            ArnPattern::Components(parts) => &**parts,
+            ArnPattern::Whole(pattern) => std::slice::from_ref(pattern),
+        };
+        parts.iter().flat_map(Pattern::variables)
     }
 
     pub fn matches(&self, arn: &str, request: &Conditions<'_>) -> bool {

@@ -5,6 +5,7 @@
 
 use super::error::PolicyError;
 use super::json::Json;
+use std::collections::BTreeMap;
 
 /// The caller.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,7 @@ pub enum PrincipalKind<'a> {
     /// A session of GetFederationToken. Policies that name its user reach it like a role's session.
     FederatedUser {
         user_arn: &'a str,
+        user_id: &'a str,
     },
     Service,
     /// A web or SAML identity that asks for a role: matched by its provider, in trust policies.
@@ -64,12 +66,32 @@ pub enum PrincipalPattern {
     Role(Box<str>),
     RoleSession(Box<str>),
     FederatedUser(Box<str>),
-    /// What the ARN of a deleted user or role becomes.
+    /// What the ARN of a user, a role or a session of a role becomes when a policy is stored
+    /// (`AIDA…`, `AROA…`, `AROA…:session`), and all that is left of a deleted one.
     UniqueId(Box<str>),
     Service(Box<str>),
     Federated(Box<str>),
     /// S3's; accepted, never the caller.
     CanonicalUser(Box<str>),
+}
+
+impl std::fmt::Display for PrincipalPattern {
+    /// As IAM's errors quote it: `"AWS":"arn:aws:iam::111122223333:user/ann"`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kind, text) = match self {
+            Self::Anyone => ("AWS", "*"),
+            Self::Account(text)
+            | Self::User(text)
+            | Self::Role(text)
+            | Self::RoleSession(text)
+            | Self::FederatedUser(text)
+            | Self::UniqueId(text) => ("AWS", &**text),
+            Self::Service(text) => ("SERVICE", &**text),
+            Self::Federated(text) => ("FEDERATED", &**text),
+            Self::CanonicalUser(text) => ("CANONICAL_USER", &**text),
+        };
+        write!(f, "\"{kind}\":\"{text}\"")
+    }
 }
 
 impl PrincipalPattern {
@@ -107,7 +129,7 @@ impl PrincipalPattern {
                 Kind::Root | Kind::User | Kind::AssumedRole { .. } | Kind::FederatedUser { .. },
             ) => (**id == *caller.account).then_some(How::Account),
             (Self::User(arn), Kind::User) => exactly(**arn == *caller.arn),
-            (Self::User(arn), Kind::FederatedUser { user_arn }) => {
+            (Self::User(arn), Kind::FederatedUser { user_arn, .. }) => {
                 (**arn == *user_arn).then_some(How::RoleOfSession)
             }
             (Self::Role(arn), Kind::AssumedRole { role_arn }) => {
@@ -119,8 +141,14 @@ impl PrincipalPattern {
             }
             (Self::UniqueId(id), Kind::User) => exactly(**id == *caller.unique_id),
             (Self::UniqueId(id), Kind::AssumedRole { .. }) => {
-                let role = caller.unique_id.split_once(':').map_or("", |(role, _)| role);
-                (**id == *role).then_some(How::RoleOfSession)
+                let whole = caller.unique_id;
+                match whole.split_once(':').map_or(whole, |(role, _)| role) {
+                    role if **id == *role => Some(How::RoleOfSession),
+                    _ => exactly(**id == *whole),
+                }
+            }
+            (Self::UniqueId(id), Kind::FederatedUser { user_id, .. }) => {
+                (**id == *user_id).then_some(How::RoleOfSession)
             }
             (Self::Service(name), Kind::Service) => exactly(**name == *caller.arn),
             (Self::Federated(name), Kind::Federated { provider }) => exactly(**name == *provider),
@@ -155,15 +183,32 @@ impl Principals {
         }
     }
 
+    /// Puts unique ids in the place of the ARNs whose bearers can change.
+    pub(super) fn bind(&mut self, ids: &BTreeMap<String, String>) -> Result<(), PolicyError> {
+        for pattern in &mut self.patterns {
+            if let PrincipalPattern::User(arn)
+            | PrincipalPattern::Role(arn)
+            | PrincipalPattern::RoleSession(arn) = &*pattern
+            {
+                let unbound = || PolicyError::Unbound(arn.to_string());
+                let id = ids.get(&**arn).ok_or_else(unbound)?.as_str().into();
+                *pattern = PrincipalPattern::UniqueId(id);
+            }
+        }
+        Ok(())
+    }
+
     pub fn patterns(&self) -> &[PrincipalPattern] {
         &self.patterns
     }
 
-    /// Whether the statement speaks of the caller; of several ways, the strongest.
-    pub fn admit(&self, caller: &Principal<'_>) -> Option<How> {
+    /// Whether the statement speaks of the caller; of several ways, the strongest. NotPrincipal "will
+    /// always deny any IAM principal that has a permissions boundary policy attached, regardless of
+    /// the values specified" (IAM User Guide, "NotPrincipal").
+    pub fn admit(&self, caller: &Principal<'_>, bounded: bool) -> Option<How> {
         match self.negated {
             false => self.patterns.iter().filter_map(|pattern| pattern.matches(caller)).max(),
-            true => (!self.except(caller)).then_some(How::Anyone),
+            true => (bounded || !self.except(caller)).then_some(How::Anyone),
         }
     }
 

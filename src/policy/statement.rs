@@ -30,14 +30,28 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn covers(&self, text: &str, request: &Conditions<'_>, case: Case) -> bool {
+    /// The keys of the variables in it.
+    fn variables(&self) -> impl Iterator<Item = &str> {
+        let list = match self {
+            Scope::Everything | Scope::Nothing => &[],
+            Scope::Only(list) | Scope::AllBut(list) => list.as_slice(),
+        };
+        list.iter().flat_map(Pattern::variables)
+    }
+
+    /// `allows`: whether the statement allows, or denies.
+    fn covers(&self, text: &str, request: &Conditions<'_>, case: Case, allows: bool) -> bool {
         let found = |list: &[Pattern]| list.iter().any(|p| p.matches(text, request, case));
         match self {
             Scope::Everything => true,
             Scope::Nothing => false,
             Scope::Only(list) => found(list),
-            // "All but something unknown" would be everything: it covers nothing.
-            Scope::AllBut(list) => list.iter().all(|p| p.resolves(request)) && !found(list),
+            // A pattern whose variable has no value matches nothing, so it leaves nothing out. That
+            // may deny more; it must not allow more.
+            Scope::AllBut(list) => {
+                let known = !allows || list.iter().all(|pattern| pattern.resolves(request));
+                known && !found(list)
+            }
         }
     }
 }
@@ -52,18 +66,53 @@ impl Statement {
         self.allows
     }
 
-    /// How the statement speaks of this request, if it does. The cheap questions come first.
-    pub fn applies(&self, request: &Request<'_>) -> Option<How> {
+    /// How the statement speaks of this request, if it does. `bounded`: whether the caller has a
+    /// permissions boundary, with which NotPrincipal spares nobody.
+    pub fn applies(&self, request: &Request<'_>, bounded: bool) -> Option<How> {
+        self.examine(request, bounded).ok()
+    }
+
+    /// The same, or the first element that does not fit. The cheap questions come first.
+    pub fn examine(&self, request: &Request<'_>, bounded: bool) -> Result<How, Element> {
         let facts = request.conditions;
-        if !self.actions.covers(request.action, facts, Case::Insensitive) {
-            return None;
+        if !self.actions.covers(request.action, facts, Case::Insensitive, self.allows) {
+            return Err(Element::Action);
         }
         let how = match &self.principals {
             None => How::Attached,
-            Some(principals) => principals.admit(&request.principal)?,
+            Some(principals) => {
+                principals.admit(&request.principal, bounded).ok_or(Element::Principal)?
+            }
         };
-        let meant = self.resources.covers(request.resource, facts, Case::Sensitive)
-            && self.conditions.iter().all(|condition| condition.holds(facts, self.allows));
-        meant.then_some(how)
+        if !self.resources.covers(request.resource, facts, Case::Sensitive, self.allows) {
+            return Err(Element::Resource);
+        }
+        if !self.conditions.iter().all(|condition| condition.holds(facts, self.allows)) {
+            return Err(Element::Condition);
+        }
+        Ok(how)
     }
+
+    /// The conditions that do not hold.
+    pub(super) fn unmet<'s>(
+        &'s self,
+        request: &Request<'_>,
+    ) -> impl Iterator<Item = &'s Condition> {
+        self.conditions.iter().filter(|c| !c.holds(request.conditions, self.allows))
+    }
+
+    /// The condition keys that it asks about, as the policy writes them.
+    pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
+        let asked = self.conditions.iter().flat_map(|c| c.variables().into_iter().chain([c.key()]));
+        self.resources.variables().chain(asked)
+    }
+}
+
+/// What of a statement does not fit a request. Later ones are nearer misses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Element {
+    Action,
+    Principal,
+    Resource,
+    Condition,
 }

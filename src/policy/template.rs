@@ -12,9 +12,9 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
     Literal(Box<str>),
-    /// `?`: one character.
-    One,
-    /// `*`: any characters, or none.
+    /// So many `?`, each for one character.
+    Skip(usize),
+    /// `*`: any characters, or none. No `Skip` follows: `*?` is `?*`.
     Star,
     Variable(Variable),
 }
@@ -23,10 +23,16 @@ pub enum Token {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     key: Box<str>,
+    /// The key as the policy writes it.
+    written: Box<str>,
     default: Option<Box<str>>,
 }
 
 impl Variable {
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
     pub fn value<'r>(&'r self, request: &'r Conditions<'_>) -> Option<&'r str> {
         request.single(&self.key).or(self.default.as_deref())
     }
@@ -61,16 +67,9 @@ pub fn tokens(text: &str, syntax: Syntax) -> Result<Vec<Token>, PolicyError> {
         }
         rest = rest.get(next.len_utf8()..).unwrap_or_default();
         match next {
-            '*' if syntax.wildcards => {
+            '*' | '?' if syntax.wildcards => {
                 flush(&mut literal, &mut tokens);
-                // `**` means no more than `*`, and would only slow matching.
-                if tokens.last() != Some(&Token::Star) {
-                    tokens.push(Token::Star);
-                }
-            }
-            '?' if syntax.wildcards => {
-                flush(&mut literal, &mut tokens);
-                tokens.push(Token::One);
+                wildcard(next == '*', &mut tokens);
             }
             other => literal.push(other),
         }
@@ -100,7 +99,7 @@ pub fn components(text: &str, syntax: Syntax) -> Result<Vec<&str>, PolicyError> 
 }
 
 /// What stands between `${` and `}`, and what follows. A default in quotes may contain `}`.
-fn variable_end(text: &str) -> Option<(&str, &str)> {
+pub(super) fn variable_end(text: &str) -> Option<(&str, &str)> {
     let body = text.strip_prefix("${")?;
     let mut quoted = false;
     for (at, c) in body.char_indices() {
@@ -126,8 +125,24 @@ fn variable(inside: &str) -> Option<Variable> {
     let well_formed = name.contains(':') && !name.contains(['$', '{', '}', '*', '?', '\'']);
     well_formed.then(|| Variable {
         key: lower(Cow::Borrowed(name)).into(),
+        written: name.into(),
         default: default.map(Box::from),
     })
+}
+
+/// Wildcards side by side mean as many characters as there are `?`, and more if there is a `*`: two
+/// tokens say it, in whatever order and number they are written.
+fn wildcard(star: bool, tokens: &mut Vec<Token>) {
+    let open = tokens.pop_if(|last| *last == Token::Star).is_some();
+    if !star {
+        match tokens.last_mut() {
+            Some(Token::Skip(n)) => *n += 1,
+            _ => tokens.push(Token::Skip(1)),
+        }
+    }
+    if star || open {
+        tokens.push(Token::Star);
+    }
 }
 
 fn flush(literal: &mut String, tokens: &mut Vec<Token>) {
@@ -159,10 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn wildcards_side_by_side_are_two_tokens_at_most() {
+        let cut = |text| tokens(text, ALL).unwrap();
+        for text in ["?*?", "*??", "??*", "**?*?**"] {
+            assert_eq!(cut(text), [Token::Skip(2), Token::Star], "{text}");
+        }
+        let apart = [Token::Star, literal("a"), Token::Skip(2), literal("?"), Token::Skip(1)];
+        assert_eq!(cut("*a??${?}?"), apart);
+    }
+
+    #[test]
     fn defaults_keep_their_punctuation() {
         let cut = tokens("${aws:X , 'a}, *b'}", ALL).unwrap();
         let default = Some("a}, *b".into());
-        assert_eq!(cut, [Token::Variable(Variable { key: "aws:x".into(), default })]);
+        let (key, written) = ("aws:x".into(), "aws:X".into());
+        assert_eq!(cut, [Token::Variable(Variable { key, written, default })]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Token buckets in memory, one for each account, region and quota. A bucket holds a second's worth
+//! Token buckets in memory, one for each account, region and quota, and one for all unsigned requests. A bucket holds a second's worth
 //! of requests, and at least one. What is stored is not tokens but the time until the bucket is full
 //! again: it ages by itself, so nothing has to refill it.
 use super::{Quota, Rate};
@@ -17,7 +17,8 @@ const BUCKETS_PER_SHARD: usize = 4096;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    pub account: AccountId,
+    /// None for requests that nobody signed: the account that they name is the sender's choice.
+    pub account: Option<AccountId>,
     pub region: Region,
     pub quota: Quota,
 }

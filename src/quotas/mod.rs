@@ -3,6 +3,7 @@
 //! region; a call counts for the account that makes it, whoever owns what it touches.
 mod bucket;
 mod figures;
+mod guesses;
 mod quota;
 mod resources;
 mod settings;
@@ -10,6 +11,7 @@ mod settings;
 mod tests;
 
 pub use figures::{FIGURES, Figure};
+pub use guesses::{Guesses, Secret};
 pub use quota::{MAX_PER_SECOND, MIN_PER_SECOND, Quota, Rate};
 pub use resources::{ResourceQuotas, ResourceSettings};
 pub use settings::{AccountSettings, InvalidQuota, Rates, Requests, Settings};
@@ -65,9 +67,31 @@ impl Quotas {
         requests: u32,
         clock: &dyn Clock,
     ) -> Result<(), Throttled> {
+        self.take_for(Some(account), region, quota, requests, clock)
+    }
+
+    /// Counts a request that nobody signed. All of them share a bucket: whichever account they name,
+    /// they neither use up its quota nor get one more by naming another.
+    pub fn take_unsigned(
+        &self,
+        region: &Region,
+        quota: Quota,
+        clock: &dyn Clock,
+    ) -> Result<(), Throttled> {
+        self.take_for(None, region, quota, 1, clock)
+    }
+
+    fn take_for(
+        &self,
+        account: Option<&AccountId>,
+        region: &Region,
+        quota: Quota,
+        requests: u32,
+        clock: &dyn Clock,
+    ) -> Result<(), Throttled> {
         let Some(Limited { settings, buckets }) = &self.rates else { return Ok(()) };
         let Some(rate) = settings.rate(account, region, quota) else { return Ok(()) };
-        let key = Key { account: account.clone(), region: region.clone(), quota };
+        let key = Key { account: account.cloned(), region: region.clone(), quota };
         if buckets.take(key, rate, requests, clock) { Ok(()) } else { Err(Throttled) }
     }
 

@@ -102,9 +102,14 @@ impl Settings {
         limits(self.requests, &self.rates) || self.accounts.values().any(of_account)
     }
 
-    /// How fast an account may call. None if that is not limited.
-    pub(super) fn rate(&self, account: &AccountId, region: &Region, quota: Quota) -> Option<Rate> {
-        let own = self.accounts.get(account);
+    /// How fast an account may call, or all the unsigned requests may come. None if that is not limited.
+    pub(super) fn rate(
+        &self,
+        account: Option<&AccountId>,
+        region: &Region,
+        quota: Quota,
+    ) -> Option<Rate> {
+        let own = account.and_then(|account| self.accounts.get(account));
         let named = own.and_then(|own| own.rates.0.get(&quota));
         if let Some(rate) = named.or_else(|| self.rates.0.get(&quota)) {
             return Some(*rate);

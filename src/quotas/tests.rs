@@ -119,7 +119,7 @@ fn memory_is_bounded() {
     let mut most = 0;
     for n in 0..200_000 {
         let account = account(&format!("{n:012}"));
-        let key = Key { account, region: region("eu-west-1"), quota: Quota::RSA };
+        let key = Key { account: Some(account), region: region("eu-west-1"), quota: Quota::RSA };
         assert!(buckets.take(key, rate, 1, &clock), "{n}");
         most = most.max(if n % 1000 == 0 { buckets.count() } else { 0 });
     }
@@ -127,8 +127,8 @@ fn memory_is_bounded() {
     // Full ones are the first to go.
     clock.advance(1);
     for n in 0..100_000 {
-        let key =
-            Key { account: account(ONE), region: region(&format!("a-{n}")), quota: Quota::RSA };
+        let region = region(&format!("a-{n}"));
+        let key = Key { account: Some(account(ONE)), region, quota: Quota::RSA };
         assert!(buckets.take(key, rate, 1, &clock), "{n}");
     }
     assert!(buckets.count() <= 65_536);
@@ -161,6 +161,20 @@ resources.keys = 5
     };
     assert_eq!(resources(ONE), (Some(5), 3, 25));
     assert_eq!(resources(TWO), (Some(100), 3, 25));
+}
+
+#[test]
+fn unsigned_requests_use_up_nobodys_quota() {
+    let text = "[rates]\nsts.Requests = 3\n[accounts.111122223333.rates]\nsts.Requests = 9";
+    let (quotas, clock) = (quotas(text), TestClock::at_secs(0));
+    let sts = Quota::of_operation("sts", "AssumeRoleWithWebIdentity").unwrap();
+    let unsigned = || quotas.take_unsigned(&region("eu-west-3"), sts, &clock).is_ok();
+    assert_eq!((0..100).filter(|_| unsigned()).count(), 3);
+    assert_eq!(passed(&quotas, ONE, sts, &clock, 100), 9);
+    assert_eq!(passed(&quotas, TWO, sts, &clock, 100), 3);
+    clock.advance(1);
+    assert_eq!(passed(&quotas, TWO, sts, &clock, 100), 3);
+    assert_eq!((0..100).filter(|_| unsigned()).count(), 3);
 }
 
 #[test]

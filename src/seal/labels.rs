@@ -54,9 +54,11 @@ impl Label {
     pub const BACKUP: Self = Self::new("claviger/v1/backup");
     /// A secret's value under the data key of its version.
     pub const SECRET_VALUE: Self = Self::new("claviger/v1/secret-value");
+    /// The encoded messages of refusals.
+    pub const AUTHORIZATION_MESSAGE: Self = Self::new("claviger/v1/authorization-message");
 
     /// Every label but the rows', which [`Label::row`] makes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ENC,
         Self::AAD,
         Self::KEY_MATERIAL_ID,
@@ -75,6 +77,7 @@ impl Label {
         Self::RNG_MIX,
         Self::BACKUP,
         Self::SECRET_VALUE,
+        Self::AUTHORIZATION_MESSAGE,
     ];
 
     const fn new(stem: &'static str) -> Self {

@@ -12,7 +12,7 @@ pub use account::AccountId;
 pub use arn::{Arn, InvalidArn};
 pub use bytes::{Blob, Plaintext, SecretText};
 pub use encryption_context::EncryptionContext;
-pub use principal::Principal;
+pub use principal::{Principal, PrincipalKind};
 pub use region::Region;
 pub use tag::Tags;
 pub use timestamp::Timestamp;

@@ -12,6 +12,10 @@ pub struct Region(String);
 pub struct InvalidRegion(String);
 
 impl Region {
+    /// IAM and STS have no regions; AWS has them all here.
+    pub fn global() -> Self {
+        Self("us-east-1".to_owned())
+    }
     pub fn as_str(&self) -> &str {
         &self.0
     }

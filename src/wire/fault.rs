@@ -45,6 +45,8 @@ pub struct Fault {
     pub message: String,
     /// Where JSON puts the sentence.
     pub message_member: MessageMember,
+    /// What a refusal rests on, sealed for those who may decode it.
+    pub encoded: Option<String>,
 }
 
 /// A service's error type: one variant per AWS error, plus the things a client must not see.
@@ -62,6 +64,7 @@ impl Fault {
             status: 400,
             message: message.into(),
             message_member: MessageMember::default(),
+            encoded: None,
         }
     }
 

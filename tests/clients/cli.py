@@ -29,8 +29,8 @@ class Cli:
         self.directory.mkdir(exist_ok=True)
         self.env = harness.client_environment() | server.exports | {"AWS_DEFAULT_REGION": region}
         self.env["HOME"] = str(self.directory)
-        if keys:
-            self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"] = keys
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        self.env.update(zip(names, keys or ()))
 
     def run(self, words):
         return subprocess.run(

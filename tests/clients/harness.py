@@ -7,6 +7,7 @@ import pathlib
 import pprint
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -47,9 +48,11 @@ class Server:
 
     def __init__(self, program):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="claviger-clients-"))
-        self.log = self.directory / "log"
         self.env_file = self.directory / "dev" / "env"
-        words = [program, "dev", "--data", self.directory / "dev", "--listen", "127.0.0.1:0"]
+        self._start([program, "dev", "--data", self.directory / "dev", "--listen", "127.0.0.1:0"])
+
+    def _start(self, words):
+        self.log = self.directory / "log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -105,6 +108,36 @@ class Server:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Deployed(Server):
+    """`claviger serve` with a configuration of the test's own, of which `dev` takes none: `more` answers
+    the rest of it. The root key is in a file: what is tested here has nothing to do with tokens."""
+
+    def __init__(self, program, more):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="claviger-clients-"))
+        try:
+            self._prepare(program, more)
+        except BaseException:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise
+
+    def _prepare(self, program, more):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = "127.0.0.1:%d" % free.getsockname()[1]
+        config = self.directory / "claviger.toml"
+        config.write_text(
+            f'data = "{self.directory}/data"\nregions = {list(REGIONS)}\naccount = "{ACCOUNT}"\n'
+            f'[listen]\napi = "{address}"\n{more(self.directory)}'
+        )
+        words = ["--config", config, "--insecure-software-root"]
+        made = subprocess.run([program, "init", *words], capture_output=True, text=True, timeout=START_SECONDS)
+        assert made.returncode == 0, made.stdout + made.stderr
+        keys = re.findall(r"^ *(AWS_\w+=\S+)$", made.stdout, re.MULTILINE)
+        self.env_file = self.directory / "env"
+        lines = [*keys, "AWS_DEFAULT_REGION=us-east-1", f"AWS_ENDPOINT_URL=http://{address}"]
+        self.env_file.write_text("".join(f"export {line}\n" for line in lines))
+        self._start([program, "serve", *words])
 
 
 # Expected answers. What cannot be known beforehand is written as one of these.

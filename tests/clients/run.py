@@ -3,8 +3,8 @@
 
     .venv/bin/python tests/clients/run.py [--server PROGRAM] [PART]...
 
-A part is `vectors` or one of SERVED, which get a `claviger dev` of their own each: a free port, a new
-SoftHSM token, an empty store. `make test-clients` installs and builds what is needed first.
+A part is `vectors`, `other_evaluator` or one of SERVED, which get a `claviger dev` of their own each: a free port, a new
+SoftHSM token, an empty store; or what their `serve` makes. `make test-clients` installs and builds what is needed first.
 """
 
 import argparse
@@ -15,17 +15,22 @@ import subprocess
 import sys
 
 import boto
+import boto_iam
+import boto_services
 import cli
+import cli_iam
 import cli_kms
 import encryption_sdk
 import harness
 import imports
 import interop
+import machines
+import other_evaluator
 import tour
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SERVED = (cli, cli_kms, boto, imports, interop, encryption_sdk, tour)
+SERVED = (cli, cli_kms, cli_iam, boto, boto_iam, boto_services, imports, interop, machines, encryption_sdk, tour)
 
 
 def built_program():
@@ -47,7 +52,7 @@ def main():
     parser.add_argument("--server", type=pathlib.Path, help="default: the tests' build")
     parser.add_argument("parts", nargs="*", metavar="PART")
     arguments = parser.parse_args()
-    parts = arguments.parts or ["vectors", *(module.__name__ for module in SERVED)]
+    parts = arguments.parts or ["vectors", "other_evaluator", *(module.__name__ for module in SERVED)]
     program = (arguments.server or built_program()).resolve()
     if not program.exists():
         sys.exit(f"run.py: {program} is missing: run `make test-clients`")
@@ -59,6 +64,8 @@ def main():
     results = harness.Results()
     if "vectors" in parts:
         results.run("vectors: the formats, from the outside", vectors)
+    if "other_evaluator" in parts:
+        results.run("other_evaluator: an independent one decides alike", other_evaluator.compare)
     for module in SERVED:
         if module.__name__ in parts:
             served(results, program, module)
@@ -70,7 +77,7 @@ def served(results, program, module):
     """Runs a module's tests against a server, whose own end is a test too."""
 
     def all_of_it():
-        with harness.Server(program) as server:
+        with getattr(module, "serve", harness.Server)(program) as server:
             module.run(results, server)
             server.stop()
 

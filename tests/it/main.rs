@@ -3,10 +3,15 @@
 #![cfg(test)]
 
 mod authorization;
+mod condition_keys;
+mod endpoints;
 mod events;
+mod explain;
 mod front;
 mod iam;
+mod isolation;
 mod kms;
+mod machines;
 mod pipeline;
 mod quotas;
 mod refusals;

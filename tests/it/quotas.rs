@@ -1,6 +1,7 @@
 //! Quotas: off until configured, then a bucket for each account, region and quota, and AWS's errors.
+use crate::front::{Client, code_of};
 use crate::support::{failed, id_of, token};
-use crate::world::{ACCOUNT, Failed, OTHER_REGION, World, allow};
+use crate::world::{ACCOUNT, Failed, OTHER_ACCOUNT, OTHER_REGION, World, allow};
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use claviger::api;
@@ -234,6 +235,32 @@ async fn other_services_have_their_own_quotas_and_words() {
     // All operations of IAM together.
     world.iam("ListUsers", json!({})).await;
     assert_eq!(world.iam_fails("CreateUser", json!({"UserName": "bob"})).await, throttling);
+}
+
+#[tokio::test]
+async fn strangers_do_not_use_up_the_quota_of_the_account_they_name() {
+    let world = World::with_quotas("[rates]\nsts.Requests = 3").await;
+    let client = Client::new(&world).await;
+    let ask = async |account: &str| {
+        let role = format!("RoleArn=arn:aws:iam::{account}:role/any&RoleSessionName=s1");
+        let form = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=x.y.z";
+        code_of(&client.send(&client.form(&format!("{form}&{role}"))).await).unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(ask(ACCOUNT).await, "InvalidIdentityToken");
+    }
+    // Nor do they get more by naming others.
+    for account in [ACCOUNT, OTHER_ACCOUNT, "999999999999"] {
+        assert_eq!(ask(account).await, "Throttling");
+    }
+    let form = client.form("Action=GetCallerIdentity&Version=2011-06-15");
+    for who in [&world.root, &world.other_root()] {
+        for _ in 0..3 {
+            assert_eq!(client.send(&client.sign(form.clone(), who, "sts")).await.status, 200);
+        }
+    }
+    world.clock.advance(1);
+    assert_eq!(ask(ACCOUNT).await, "InvalidIdentityToken");
 }
 
 #[tokio::test]

@@ -99,6 +99,7 @@ impl World {
             event_id: self.server.random.uuid().to_string(),
             region: REGION.parse().unwrap(),
             source_ip: "127.0.0.1".parse().unwrap(),
+            endpoint: None,
             user_agent: "test".into(),
             tls: None,
         };

@@ -25,6 +25,8 @@ pub const ACCOUNT: &str = "111122223333";
 pub const OTHER_ACCOUNT: &str = "444455556666";
 pub const REGION: &str = "eu-west-1";
 pub const OTHER_REGION: &str = "us-east-1";
+/// By which others know the deployment as an issuer of tokens.
+pub const PUBLIC_URL: &str = "https://kms.example.org";
 /// 2026-01-01T00:00:00Z
 pub const NOW_SECS: i64 = 1_767_225_600;
 
@@ -99,8 +101,13 @@ impl World {
             metrics: Metrics::default(),
             quotas: Quotas::new(quotas),
             outbox: Outbox::default(),
+            guesses: Default::default(),
             heavy: Heavy::default(),
             last_uses: LastUses::default(),
+            services: crate::sts::doors::registered(),
+            issuers: crate::sts::issuer::issuers(data.path()),
+            machines: Default::default(),
+            public_url: Some(PUBLIC_URL.into()),
         });
         let root = root_of(&server, ACCOUNT).await;
         root_of(&server, OTHER_ACCOUNT).await;
@@ -124,6 +131,7 @@ impl World {
             account: account.parse().unwrap(),
             name: name.into(),
             path: "/".into(),
+            boundary: None,
             tags: Tags::default(),
         };
         let user = User::insert(&mut tx, new, &*random, now).await.unwrap();
@@ -169,6 +177,7 @@ impl World {
             event_id: random.uuid().to_string(),
             region: region.parse::<Region>().unwrap(),
             source_ip: "127.0.0.1".parse().unwrap(),
+            endpoint: None,
             user_agent: "test".into(),
             tls: None,
         };

@@ -1,7 +1,7 @@
 //! A signing HTTP/1.1 client on a blocking socket: nothing between a test and the wire.
 use crate::harness::now;
 use claviger::clock::{Clock, SystemClock};
-use claviger::http::sigv4::{self, Credentials};
+use claviger::sigv4::{self, Credentials};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,6 +77,8 @@ pub struct Client {
     host: String,
     key: String,
     secret: String,
+    /// Of temporary credentials.
+    pub session_token: Option<String>,
     pub region: String,
     pub user_agent: String,
     tls: Option<Arc<rustls::ClientConfig>>,
@@ -90,6 +92,7 @@ impl Client {
             host: address.to_string(),
             key: key.to_owned(),
             secret: secret.to_owned(),
+            session_token: None,
             region: REGION.to_owned(),
             user_agent: "process-tests".to_owned(),
             tls: None,
@@ -175,8 +178,11 @@ impl Client {
         }
         request = request.header("user-agent", &self.user_agent);
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        let credentials =
-            Credentials { access_key_id: &self.key, secret: &self.secret, session_token: None };
+        let credentials = Credentials {
+            access_key_id: &self.key,
+            secret: &self.secret,
+            session_token: self.session_token.as_deref(),
+        };
         let wall = SystemClock.now().secs();
         let region = (self.region.as_str(), service);
         sigv4::sign(&mut head, body, &credentials, region, wall).unwrap();

@@ -3,6 +3,7 @@ use crate::client::{self, Client};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -231,6 +232,11 @@ pub fn machine(exclusive: bool) -> File {
     file
 }
 
+/// A socket that a killed server left behind is no file.
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
 /// Every file under a directory with its bytes.
 pub fn files(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();
@@ -238,7 +244,7 @@ pub fn files(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else {
+        } else if !is_socket(&path) {
             let bytes = std::fs::read(&path).unwrap();
             found.insert(path, bytes);
         }
@@ -255,7 +261,7 @@ pub fn copy_dir(from: &Path, to: &Path) {
         let target = to.join(path.file_name().unwrap());
         if path.is_dir() {
             copy_dir(&path, &target);
-        } else {
+        } else if !is_socket(&path) {
             std::fs::copy(&path, &target).unwrap();
         }
     }

@@ -4,24 +4,32 @@
 //! |---|---|
 //! | `dev` | `claviger dev`: first try, restart, reset, clock |
 //! | `deployment` | `init`, `serve`, `doctor`, their exit codes, a graceful stop |
+//! | `endpoints` | several listeners, as VPC endpoints with policies of their own |
+//! | `control` | `account` and `explain`, with the server running and without; the control socket |
 //! | `tls` | TLS with X25519MLKEM768, and that the audit log says so |
 //! | `leaks` | no plaintext, secret or PIN in any file or output |
 //! | `kill` | acknowledged effects and their events outlive 200 kills |
 //! | `tamper` | edited stores, logs, deployments and foreign tokens are refused or noticed |
 //! | `slow` | deadlines, and ten thousand idle connections |
+//! | `services` | a registered service acts for its user, once for each request, as long as it is registered |
+//! | `policy` | `claviger policy check`: findings with their places, exit codes |
 //! | `export` | the root key of a real run does not leave its token |
 //!
 //! They need SoftHSM (softhsm-setup/install.sh) and fail without it.
 #![cfg(test)]
 
 mod client;
+mod control;
 mod deployment;
 mod dev;
+mod endpoints;
 mod events;
 mod export;
 mod harness;
 mod kill;
 mod leaks;
+mod policy;
+mod services;
 mod setup;
 mod slow;
 mod tamper;

@@ -2,7 +2,7 @@ use super::common::{Tag, UserEntry};
 use super::{Error, Iam};
 use crate::authorize::{Conditions, Resource};
 use crate::call::{Call, Operation};
-use crate::identity::{NewUser, User};
+use crate::identity::{NewUser, User, boundary};
 use crate::types::Tags;
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +38,20 @@ impl Operation for CreateUser {
             account: call.account().clone(),
             name: self.user_name,
             path: self.path.unwrap_or_else(|| "/".into()),
+            boundary: self.permissions_boundary,
             tags,
         };
         let resource = || Resource::user(new.arn(), Tags::default());
         if !new.tags.0.is_empty() {
             call.authorize("iam:TagUser", resource(), conditions.clone())?;
         }
+        if let Some(arn) = &new.boundary {
+            conditions.add("iam:permissionsboundary", arn.as_str());
+        }
         let allowed = call.authorize("iam:CreateUser", resource(), conditions)?;
-        if self.permissions_boundary.is_some() {
-            let text = "Permissions boundaries are not supported.";
-            return Err(Error::InvalidInput(text.into()));
+        if let Some(arn) = &new.boundary {
+            boundary::check(&mut call.tx, &new.account, arn).await?;
+            boundary::exchange(&allowed, &mut call.tx, &new.account, None, Some(arn)).await?;
         }
         let (random, now) = (call.random(), call.now);
         let user = User::create(&allowed, &mut call.tx, new, &*random, now).await?;

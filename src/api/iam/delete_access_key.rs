@@ -2,6 +2,7 @@ use super::common::authorized_user;
 use super::{Error, Iam};
 use crate::call::{Call, Empty, Operation};
 use crate::identity::AccessKey;
+use crate::last_use::LastUses;
 use serde::{Deserialize, Serialize};
 
 /// Deletes an access key. The next request signed with it is refused.
@@ -24,6 +25,8 @@ impl Operation for DeleteAccessKey {
             authorized_user(call, self.user_name.as_deref(), "iam:DeleteAccessKey").await?;
         let key = AccessKey::of_user(&mut call.tx, &user, &self.access_key_id).await?;
         key.delete(&allowed, &mut call.tx, &user)?;
+        LastUses::forget_access(&mut call.tx, &key.id)?;
+        call.server.last_uses.access.drop_note(&key.id);
         Ok(Empty)
     }
 }

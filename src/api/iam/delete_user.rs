@@ -1,6 +1,7 @@
 use super::common::authorized_user;
 use super::{Error, Iam};
 use crate::call::{Call, Empty, Operation};
+use crate::identity::boundary;
 use serde::{Deserialize, Serialize};
 
 /// Deletes a user who has no access keys and no policies left.
@@ -20,7 +21,9 @@ impl Operation for DeleteUser {
     async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
         let (user, allowed) =
             authorized_user(call, Some(&self.user_name), "iam:DeleteUser").await?;
-        user.delete(&allowed, &mut call.tx)?;
+        boundary::exchange(&allowed, &mut call.tx, &user.account, user.boundary.as_deref(), None)
+            .await?;
+        user.delete(&allowed, &mut call.tx).await?;
         Ok(Empty)
     }
 }

@@ -1,6 +1,7 @@
-use super::common::authorized_user;
+use super::entities::remove;
 use super::{Error, Iam};
 use crate::call::{Call, Empty, Operation};
+use crate::identity::EntityKind;
 use serde::{Deserialize, Serialize};
 
 /// Removes a policy from a user.
@@ -19,9 +20,7 @@ impl Operation for DeleteUserPolicy {
     const RECORDED: &'static [&'static str] = &["UserName", "PolicyName"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
-        let (user, allowed) =
-            authorized_user(call, Some(&self.user_name), "iam:DeleteUserPolicy").await?;
-        user.delete_policy(&allowed, &mut call.tx, &self.policy_name)?;
-        Ok(Empty)
+        let whom = (EntityKind::User, self.user_name.as_str());
+        remove(call, whom, &self.policy_name, "iam:DeleteUserPolicy").await
     }
 }

@@ -1,11 +1,8 @@
-use super::common::authorized_user;
+use super::entities::read;
 use super::{Error, Iam};
 use crate::call::{Call, Operation};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use crate::identity::EntityKind;
 use serde::{Deserialize, Serialize};
-
-/// RFC 3986's unreserved characters stay as they are.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Returns a policy of a user, URL-encoded as IAM does it.
 #[derive(Debug, Deserialize, Serialize)]
@@ -31,12 +28,9 @@ impl Operation for GetUserPolicy {
     const RECORDED: &'static [&'static str] = &["UserName", "PolicyName"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<GetUserPolicyResponse, Error> {
-        let (user, _) = authorized_user(call, Some(&self.user_name), "iam:GetUserPolicy").await?;
-        let text = user.policy(&self.policy_name)?;
-        Ok(GetUserPolicyResponse {
-            user_name: user.name.clone(),
-            policy_document: utf8_percent_encode(text, RESERVED).to_string(),
-            policy_name: self.policy_name,
-        })
+        let whom = (EntityKind::User, self.user_name.as_str());
+        let (user_name, policy_document) =
+            read(call, whom, &self.policy_name, "iam:GetUserPolicy").await?;
+        Ok(GetUserPolicyResponse { user_name, policy_name: self.policy_name, policy_document })
     }
 }

@@ -1,9 +1,10 @@
-use super::common::{authorized_user, bad_marker, page_of, page_size};
+use super::entities::names;
 use super::{Error, Iam};
 use crate::call::{Call, Operation};
+use crate::identity::EntityKind;
 use serde::{Deserialize, Serialize};
 
-/// Lists the names of a user's policies.
+/// Lists the names of the policies written into a user.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ListUserPolicies {
@@ -29,13 +30,13 @@ impl Operation for ListUserPolicies {
     const RECORDED: &'static [&'static str] = &["UserName", "Marker", "MaxItems"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<ListUserPoliciesResponse, Error> {
-        let (user, _) =
-            authorized_user(call, Some(&self.user_name), "iam:ListUserPolicies").await?;
-        let list = format!("ListUserPolicies {}", user.id);
-        let after = call.resume(&list, self.marker.as_deref()).ok_or_else(bad_marker)?;
-        let names = user.policies.keys().map(|name| (name.clone(), name.clone()));
-        let (policy_names, last) = page_of(names, after.as_deref(), page_size(self.max_items));
-        let marker = last.map(|last| call.marker_after(&list, &last));
-        Ok(ListUserPoliciesResponse { policy_names, is_truncated: marker.is_some(), marker })
+        let whom = (EntityKind::User, self.user_name.as_str());
+        let at = (self.marker.as_deref(), self.max_items);
+        let part = names(call, whom, at, "iam:ListUserPolicies").await?;
+        Ok(ListUserPoliciesResponse {
+            policy_names: part.entries,
+            is_truncated: part.marker.is_some(),
+            marker: part.marker,
+        })
     }
 }

@@ -1,6 +1,7 @@
-use super::common::authorized_user;
+use super::entities::put;
 use super::{Error, Iam};
 use crate::call::{Call, Empty, Operation};
+use crate::identity::EntityKind;
 use serde::{Deserialize, Serialize};
 
 /// Writes a policy into a user, or replaces the one of that name.
@@ -20,9 +21,7 @@ impl Operation for PutUserPolicy {
     const RECORDED: &'static [&'static str] = &["UserName", "PolicyName", "PolicyDocument"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
-        let (user, allowed) =
-            authorized_user(call, Some(&self.user_name), "iam:PutUserPolicy").await?;
-        user.put_policy(&allowed, &mut call.tx, self.policy_name, self.policy_document)?;
-        Ok(Empty)
+        let whom = (EntityKind::User, self.user_name.as_str());
+        put(call, whom, (self.policy_name, self.policy_document), "iam:PutUserPolicy").await
     }
 }

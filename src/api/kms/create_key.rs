@@ -1,7 +1,7 @@
 use super::common::{Tag, fresh_material};
 use super::get_key_policy::DEFAULT;
 use super::metadata::KeyMetadata;
-use super::put_key_policy::check_policy;
+use super::put_key_policy::bind_policy;
 use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
@@ -88,8 +88,7 @@ impl Operation for CreateKey {
                 conditions.add("kms:policyname", DEFAULT);
                 conditions.add_tags("aws:resourcetag/", &tags);
                 let arn = keys::arn(call.account(), call.region(), &id);
-                check_policy(call, &text, (!bypass).then_some((&arn, conditions))).await?;
-                text
+                bind_policy(call, text, (!bypass).then_some((&arn, conditions))).await?
             }
             None => keys::default_policy(call.account()),
         };

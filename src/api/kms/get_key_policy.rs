@@ -2,13 +2,15 @@ use super::common::{authorized_key, own};
 use super::{Error, Kms};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
+use crate::identity;
 use crate::keys::Accept;
 use serde::{Deserialize, Serialize};
 
 /// The one name a key policy can have.
 pub(super) const DEFAULT: &str = "default";
 
-/// Returns a key's policy, byte for byte as it was put.
+/// Returns a key's policy, byte for byte as it was put, save that those it names are called what they
+/// are called now, and by their ids once they are gone.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct GetKeyPolicy {
@@ -40,6 +42,7 @@ impl Operation for GetKeyPolicy {
         if name != DEFAULT {
             return Err(Error::NotFound("No such policy exists".into()));
         }
-        Ok(GetKeyPolicyResponse { policy: key.policy.clone(), policy_name: name })
+        let policy = identity::shown(&mut call.tx, &key.policy).await?;
+        Ok(GetKeyPolicyResponse { policy, policy_name: name })
     }
 }

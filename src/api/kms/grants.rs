@@ -179,10 +179,10 @@ async fn entry(call: &mut Call<'_>, grant: Arc<Grant>) -> Result<GrantListEntry,
 
 /// A principal as AWS shows it: by its ARN or, once it is deleted, by the id that was its own.
 pub(super) async fn shown(call: &mut Call<'_>, party: &Party) -> Result<String, Error> {
-    let Party::Principal { arn, id } = party else { return Ok(party.id().to_owned()) };
-    let now = identity::principal_named(&mut call.tx, arn.as_str()).await?;
-    let same = now.is_some_and(|principal| principal.unique_id == *id);
-    Ok(if same { arn.to_string() } else { id.clone() })
+    Ok(match party {
+        Party::Principal { id, .. } => identity::shown_principal(&mut call.tx, id).await?,
+        Party::Service(name) => name.clone(),
+    })
 }
 
 /// A refusal of whoever asks for something that is not there, or not theirs to know of.

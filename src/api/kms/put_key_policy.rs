@@ -3,9 +3,9 @@ use super::get_key_policy::DEFAULT;
 use super::{Error, Kms};
 use crate::authorize::{Conditions, Protected};
 use crate::call::{Call, Empty, Operation};
-use crate::identity;
+use crate::identity::{self, BindError};
 use crate::keys::Accept;
-use crate::policy::{Kind, Policy};
+use crate::policy::{BoundPolicy, Kind, Policy};
 use crate::types::Arn;
 use serde::{Deserialize, Serialize};
 
@@ -53,36 +53,39 @@ impl Operation for PutKeyPolicy {
             key.describe(&mut conditions);
             (&key.arn, conditions)
         });
-        check_policy(call, &self.policy, next_time).await?;
-        key.set_policy(&mut call.tx, self.policy)?;
+        let policy = bind_policy(call, self.policy, next_time).await?;
+        key.set_policy(&mut call.tx, policy)?;
         call.record_answer("keyId", key.arn.as_str());
         Ok(Empty)
     }
 }
 
-/// What AWS asks of a key policy before it takes it: readable, with principals that exist, and, if
-/// not bypassed, one that lets the caller change it again: `next_time` is the key, and the
-/// conditions that such a call would have.
-pub(super) async fn check_policy(
+/// A key policy as it is kept. AWS asks of it that it be readable, with principals that exist, and, if
+/// not bypassed, that it let the caller change it again: `next_time` is the key, and the conditions
+/// that such a call would have.
+pub(super) async fn bind_policy(
     call: &mut Call<'_>,
-    text: &str,
+    text: String,
     next_time: Option<(&Arn, Conditions)>,
-) -> Result<(), Error> {
+) -> Result<BoundPolicy, Error> {
     let most = call.resource_quotas().key_policy_bytes;
     if text.len() > most {
         let text = format!("The policy is longer than {most} bytes.");
         return Err(Error::LimitExceeded(text));
     }
-    let policy = Policy::parse(text, Kind::Resource)?;
-    if !identity::principals_exist(&mut call.tx, &policy).await? {
-        let text = "Policy contains a statement with one or more invalid principals.";
-        return Err(Error::MalformedPolicy(text.into()));
-    }
+    let policy = Policy::parse(&text, Kind::Resource)?;
+    let bound = identity::bind(&mut call.tx, text, &policy).await.map_err(|error| match error {
+        BindError::Store(error) => error.into(),
+        BindError::Unknown(_) => {
+            let text = "Policy contains a statement with one or more invalid principals.";
+            Error::MalformedPolicy(text.into())
+        }
+    })?;
     if let Some((key, conditions)) = next_time
-        && !call.would_allow("kms:PutKeyPolicy", key, &policy, conditions)
+        && !call.would_allow("kms:PutKeyPolicy", key, &bound.compile(Kind::Resource), conditions)
     {
         let text = "The new key policy will not allow you to update the key policy in the future.";
         return Err(Error::MalformedPolicy(text.into()));
     }
-    Ok(())
+    Ok(bound)
 }

@@ -2,7 +2,7 @@ use super::common::{Tag, authorized_key, own};
 use super::create_key::{CreateKey, CreateKeyResponse};
 use super::get_key_policy::DEFAULT;
 use super::metadata::KeyMetadata;
-use super::put_key_policy::check_policy;
+use super::put_key_policy::bind_policy;
 use super::{Error, Kms};
 use crate::authorize::{Authorized, Conditions};
 use crate::call::{Call, Operation};
@@ -64,17 +64,17 @@ impl Operation for ReplicateKey {
             Error::Unsupported(format!("{} cannot be replicated to Region {region}.", key.arn))
         })?;
         key.is_not_yet_in(&mut call.tx, region).await?;
-        let replica_policy =
-            self.policy.clone().unwrap_or_else(|| keys::default_policy(call.account()));
         let replica_tags = self.tags.clone().unwrap_or_default();
         // What AWS's log shows in the replica's region.
         let creation = self.into_creation(&key);
         let new = NewReplica {
             region: region.clone(),
             description: creation.description.clone().unwrap_or_default(),
-            policy: replica_policy.clone(),
+            policy: keys::default_policy(call.account()),
             tags,
         };
+        let replica_policy = creation.policy.clone();
+        let replica_policy = replica_policy.unwrap_or_else(|| new.policy.text().to_owned());
         let create = async |call: &mut Call<'_>| create(call, &key, &creation, new).await;
         let made = call.in_region(region, &creation, create).await?;
         Ok(ReplicateKeyResponse {
@@ -108,7 +108,7 @@ async fn create(
     call: &mut Call<'_>,
     key: &Authorized<Found>,
     request: &CreateKey,
-    new: NewReplica,
+    mut new: NewReplica,
 ) -> Result<CreateKeyResponse, Error> {
     let bypass = request.bypass_policy_lockout_safety_check.unwrap_or(false);
     let mut conditions = conditions(call, key, bypass, &new.tags);
@@ -121,7 +121,8 @@ async fn create(
         conditions.add("kms:policyname", DEFAULT);
         conditions.add_tags("aws:resourcetag/", &new.tags);
         let arn = keys::arn(call.account(), call.region(), &key.id);
-        check_policy(call, text, (!bypass).then_some((&arn, conditions))).await?;
+        let next_time = (!bypass).then_some((&arn, conditions));
+        new.policy = bind_policy(call, text.clone(), next_time).await?;
     }
     let (account, region, most) = (call.account(), call.region(), call.resource_quotas().keys);
     keys::check_count(&mut call.tx, account, region, most).await?;

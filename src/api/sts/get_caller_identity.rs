@@ -3,7 +3,8 @@ use crate::call::{Call, Operation};
 use crate::types::Arn;
 use serde::{Deserialize, Serialize};
 
-/// Says who is calling. Needs no permission and cannot be denied (STS API reference).
+/// Says who is calling. Needs no permission, and only the policy of a VPC endpoint can refuse it (STS
+/// API reference).
 #[derive(Debug, Deserialize, Serialize)]
 pub struct GetCallerIdentity {}
 
@@ -23,6 +24,7 @@ impl Operation for GetCallerIdentity {
     const RECORDED: &'static [&'static str] = &[];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<GetCallerIdentityResponse, Error> {
+        call.pass("sts:GetCallerIdentity")?;
         let principal = call.principal();
         Ok(GetCallerIdentityResponse {
             user_id: principal.unique_id.clone(),

@@ -9,7 +9,7 @@ use super::{Asked, Grant};
 use crate::keys::Key;
 use crate::policy::How;
 use crate::store::{StoreError, Tx};
-use crate::types::Principal;
+use crate::types::{Principal, PrincipalKind};
 use std::sync::Arc;
 
 /// Rows looked at between two waits: a grantee may have tens of thousands, and other requests must not
@@ -80,10 +80,15 @@ async fn first_under(
 }
 
 /// The grantees that the caller is, the closest first.
-fn names(caller: &Principal) -> Vec<(&str, How)> {
+pub(super) fn names(caller: &Principal) -> Vec<(&str, How)> {
     let account = (caller.account.as_str(), How::Account);
-    match caller.is_root() {
-        true => vec![account],
-        false => vec![(caller.unique_id.as_str(), How::Exact), account],
+    let itself = (caller.unique_id.as_str(), How::Exact);
+    match &caller.kind {
+        PrincipalKind::Root => vec![account],
+        PrincipalKind::User | PrincipalKind::FederatedUser { .. } => vec![itself, account],
+        PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => Vec::new(),
+        PrincipalKind::AssumedRole { role_id, .. } => {
+            vec![itself, (role_id.as_str(), How::RoleOfSession), account]
+        }
     }
 }

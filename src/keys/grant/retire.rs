@@ -1,4 +1,5 @@
 //! Who may retire a grant: the grant itself says so, more than any policy.
+use super::covering::names;
 use super::{Grant, GrantOperation};
 use crate::authorize::{Authorized, Conditions, Protected, Rule};
 use crate::keys::{Found, KeyError};
@@ -30,11 +31,8 @@ impl Retiring {
             let named = |id: &str| parties().any(|party| party.id() == id);
             let account = &caller.account;
             let theirs = grant.issuer == *account || key.account == *account;
-            if !caller.is_root() && named(&caller.unique_id) {
-                Some(How::Exact)
-            } else {
-                (theirs || named(account.as_str())).then_some(How::Account)
-            }
+            let closest = names(caller).into_iter().find(|(id, _)| named(id)).map(|(_, how)| how);
+            closest.or(theirs.then_some(How::Account))
         };
         Self { key, grant, how }
     }

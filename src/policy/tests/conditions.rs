@@ -166,19 +166,48 @@ fn variables_in_conditions() {
     assert!(!allowed(&star, &[("aws:path", "ab")]));
 }
 
-/// A negation of something unknown must not hold: it would allow by what is missing.
+/// "Inverted condition operators like StringNotEquals or StringNotLike do match against a null value"
+/// (IAM User Guide, "Policy variables with no value").
 #[test]
-fn a_missing_variable_fails_negated_elements_too() {
+fn negated_operators_hold_against_a_variable_without_a_value() {
     let not = when(r#"{"StringNotEquals":{"aws:ResourceTag/owner":["x","${aws:username}"]}}"#);
     assert!(allowed(&not, &[("aws:ResourceTag/owner", "al"), ("aws:username", "bo")]));
-    assert!(!allowed(&not, &[("aws:ResourceTag/owner", "al")]));
+    assert!(!allowed(&not, &[("aws:ResourceTag/owner", "al"), ("aws:username", "al")]));
+    assert!(allowed(&not, &[("aws:ResourceTag/owner", "al")]));
+    assert!(!allowed(&not, &[("aws:ResourceTag/owner", "x")]), "the other value is known");
     let not = when(r#"{"ArnNotLike":{"aws:A":"arn:aws:iam::1:user/${aws:username}"}}"#);
-    assert!(allowed(&not, &[("aws:a", "arn:aws:iam::1:user/x"), ("aws:username", "y")]));
-    assert!(!allowed(&not, &[("aws:a", "arn:aws:iam::1:user/x")]));
-    let element =
+    assert!(!allowed(&not, &[("aws:a", "arn:aws:iam::1:user/x"), ("aws:username", "x")]));
+    assert!(allowed(&not, &[("aws:a", "arn:aws:iam::1:user/x")]));
+}
+
+/// The guide's own example: whoever has no team is denied, not spared.
+#[test]
+fn a_deny_by_comparison_catches_whoever_lacks_the_tag() {
+    let team = r#"[{"Effect":"Allow","Action":"*","Resource":"*"},
+        {"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":
+        {"aws:ResourceTag/Team":"${aws:PrincipalTag/Team}"}}}]"#;
+    let blue = ("aws:ResourceTag/Team", "blue");
+    assert!(allowed(team, &[blue, ("aws:PrincipalTag/Team", "blue")]));
+    assert!(!allowed(team, &[blue, ("aws:PrincipalTag/Team", "red")]));
+    assert!(!allowed(team, &[blue]));
+}
+
+/// In NotResource it leaves nothing out: a Deny denies, and an Allow does not allow everything.
+#[test]
+fn not_resource_with_a_variable_without_a_value() {
+    let but = |effect: &str| {
+        format!(
+            r#"[{{"Effect":"Allow","Action":"kms:*","Resource":"*"}},
+            {{"Effect":"{effect}","Action":"*","NotResource":"arn:aws:kms:*:*:key/${{aws:username}}*"}}]"#
+        )
+    };
+    assert!(!allowed(&but("Deny"), &[("aws:username", "al")]));
+    assert!(allowed(&but("Deny"), &[("aws:username", "1234")]));
+    assert!(!allowed(&but("Deny"), &[]));
+    let alone =
         r#"{"Effect":"Allow","Action":"*","NotResource":"arn:aws:kms:*:*:key/${aws:username}"}"#;
-    assert!(allowed(element, &[("aws:username", "al")]));
-    assert!(!allowed(element, &[]));
+    assert!(allowed(alone, &[("aws:username", "al")]));
+    assert!(!allowed(alone, &[]));
 }
 
 #[test]

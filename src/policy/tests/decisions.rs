@@ -1,25 +1,65 @@
-//! Decisions kept as data: `tests/it/policies/decisions.json` names policies, callers' requests, what
-//! is decided and by which statements.
+//! Decisions kept as data: the files in `tests/it/policies/` hold policies, callers' requests, what must
+//! be decided and by which statements. What they expect was written down from AWS's documents.
 
-use super::super::{Decision, Effect, Grant, Guardrail, How, Policies, PolicyKind, ResourceRule};
-use super::super::{Reason, evaluate};
+use super::super::{Decision, Effect, How, Reason, ResourceRule};
+use super::case::{Asked, Compiled, Names, Papers};
 use super::*;
 use serde::Deserialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Named policies and single cases.
+const COMMON: &str = include_str!("../../../tests/it/policies/decisions.json");
+/// Groups of cases that differ from their group's base in what they say, a topic each.
+const TOPICS: [&str; 15] = [
+    include_str!("../../../tests/it/policies/actions.json"),
+    include_str!("../../../tests/it/policies/boundary.json"),
+    include_str!("../../../tests/it/policies/cross-account.json"),
+    include_str!("../../../tests/it/policies/delegation.json"),
+    include_str!("../../../tests/it/policies/grants.json"),
+    include_str!("../../../tests/it/policies/guardrails.json"),
+    include_str!("../../../tests/it/policies/not-forms.json"),
+    include_str!("../../../tests/it/policies/operators.json"),
+    include_str!("../../../tests/it/policies/principals.json"),
+    include_str!("../../../tests/it/policies/resources.json"),
+    include_str!("../../../tests/it/policies/root.json"),
+    include_str!("../../../tests/it/policies/session.json"),
+    include_str!("../../../tests/it/policies/trust.json"),
+    include_str!("../../../tests/it/policies/unique-ids.json"),
+    include_str!("../../../tests/it/policies/variables.json"),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Common {
     #[serde(rename = "about")]
     _about: String,
     /// By the kind they are parsed as, then by name.
     policies: BTreeMap<String, BTreeMap<String, Value>>,
     resources: BTreeMap<String, String>,
-    cases: Vec<Case>,
+    cases: Vec<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    about: String,
+    base: Map<String, Value>,
+    decisions: Vec<Variant>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variant {
+    name: String,
+    /// What differs from the base; of facts, those that do. Null takes away.
+    but: Map<String, Value>,
+    decision: String,
+    reason: String,
+}
+
+/// Policies are named, or written where they stand: a whole policy, a statement or a list of them.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
@@ -28,15 +68,17 @@ struct Case {
     resource: String,
     rule: String,
     #[serde(default)]
-    identity: Vec<String>,
+    identity: Vec<Value>,
     #[serde(default)]
-    resource_policy: Option<String>,
+    resource_policy: Option<Value>,
     #[serde(default)]
-    boundary: Option<String>,
+    trust: bool,
     #[serde(default)]
-    session: Option<Vec<String>>,
+    boundary: Option<Value>,
     #[serde(default)]
-    guardrails: Vec<(String, Vec<String>)>,
+    session: Option<Vec<Value>>,
+    #[serde(default)]
+    guardrails: Vec<(String, Vec<Value>)>,
     #[serde(default)]
     grant: Option<String>,
     /// An identity policy of one statement that allows everything under this condition.
@@ -49,84 +91,145 @@ struct Case {
     reason: String,
 }
 
-fn read() -> File {
-    serde_json::from_str(include_str!("../../../tests/it/policies/decisions.json")).unwrap()
+/// Cases that belong together: a group's, or the single ones.
+pub struct Chapter {
+    pub about: String,
+    cases: Vec<(Case, Map<String, Value>)>,
 }
 
-fn how(name: &str) -> How {
-    match name {
-        "Exact" => How::Exact,
-        "RoleOfSession" => How::RoleOfSession,
-        "Account" => How::Account,
-        other => panic!("no how {other}"),
-    }
+/// Everything in the files.
+pub struct Book {
+    common: Common,
+    pub chapters: Vec<Chapter>,
 }
 
-fn guardrail(name: &str) -> PolicyKind {
-    match name {
-        "ServiceControl" => PolicyKind::ServiceControl,
-        "ResourceControl" => PolicyKind::ResourceControl,
-        "Endpoint" => PolicyKind::Endpoint,
-        other => panic!("no guardrail {other}"),
-    }
-}
-
-fn facts(case: &Case) -> Conditions<'_> {
-    let mut conditions = Conditions::new();
-    for (key, value) in &case.facts {
-        match value {
-            Value::String(text) => conditions.set(key, text),
-            Value::Array(list) => {
-                conditions.set_list(key, list.iter().map(|value| value.as_str().unwrap()));
+impl Book {
+    pub fn read() -> Self {
+        let common: Common = serde_json::from_str(COMMON).unwrap();
+        let case = |raw: &Map<String, Value>| -> (Case, Map<String, Value>) {
+            let case = serde_json::from_value(Value::Object(raw.clone()));
+            (case.unwrap_or_else(|error| panic!("{error}: {raw:?}")), raw.clone())
+        };
+        let single = Chapter {
+            about: "single cases".into(),
+            cases: common.cases.iter().map(case).collect(),
+        };
+        let mut chapters = vec![single];
+        for topic in TOPICS {
+            for group in serde_json::from_str::<Vec<Group>>(topic).unwrap() {
+                let whole = |variant: &Variant| case(&group.whole(variant));
+                let cases = group.decisions.iter().map(whole).collect();
+                chapters.push(Chapter { about: group.about, cases });
             }
-            other => panic!("{other} is no fact"),
         }
+        Self { common, chapters }
     }
-    conditions
+
+    /// All cases as what may be asked, with the decision that must come.
+    pub fn questions(&self) -> impl Iterator<Item = (String, Asked, Papers, String)> {
+        self.chapters.iter().flat_map(|chapter| &chapter.cases).map(|(case, _)| {
+            let (asked, papers, _) = self.question(case);
+            (case.name.clone(), asked, papers, case.decision.clone())
+        })
+    }
+
+    /// A policy and its name.
+    fn policy(&self, found: &Value) -> (String, Value) {
+        if let Value::String(name) = found {
+            let by_name = |kind: &BTreeMap<String, Value>| kind.get(name).cloned();
+            let policy = self.common.policies.values().find_map(by_name);
+            return (name.clone(), policy.unwrap_or_else(|| panic!("no policy {name}")));
+        }
+        let policy = match found.get("Statement") {
+            Some(_) => found.clone(),
+            None => json!({"Version": "2012-10-17", "Statement": found}),
+        };
+        ("inline".into(), policy)
+    }
+
+    fn question(&self, case: &Case) -> (Asked, Papers, Names) {
+        let policies = |list: &[Value]| -> (Vec<String>, Vec<Value>) {
+            list.iter().map(|policy| self.policy(policy)).unzip()
+        };
+        let mut identity = case.identity.clone();
+        identity.extend(case.condition.as_ref().map(|condition| {
+            json!({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition})
+        }));
+        let (identity_names, identity) = policies(&identity);
+        let (session_names, session) = case.session.as_deref().map(policies).unzip();
+        let (resource_name, resource) =
+            case.resource_policy.as_ref().map(|p| self.policy(p)).unzip();
+        let (boundary_name, boundary) = case.boundary.as_ref().map(|p| self.policy(p)).unzip();
+        let is_trust = |name: &String| self.common.policies["Trust"].contains_key(name);
+        let guardrail =
+            |(kind, list): &(String, Vec<Value>)| (naive::guardrail(kind), policies(list).1);
+        let papers = Papers {
+            identity,
+            trust: case.trust || resource_name.as_ref().is_some_and(is_trust),
+            resource,
+            boundary,
+            session,
+            guardrails: case.guardrails.iter().map(guardrail).collect(),
+        };
+        let names = Names {
+            identity: identity_names,
+            resource: resource_name.unwrap_or_default(),
+            boundary: boundary_name.unwrap_or_default(),
+            session: session_names.unwrap_or_default(),
+        };
+        let resource = self.common.resources.get(&case.resource).unwrap_or(&case.resource).clone();
+        let owner = resource.split(':').nth(4).unwrap_or(caller(&case.caller).account).to_owned();
+        let asked = Asked {
+            caller: case.caller.clone(),
+            action: case.action.clone(),
+            resource,
+            owner,
+            rule: match case.rule.as_str() {
+                "KeyPolicy" => ResourceRule::KeyPolicy,
+                "Ordinary" => ResourceRule::Ordinary,
+                "None" => ResourceRule::None,
+                other => panic!("no rule {other}"),
+            },
+            grant: case.grant.as_deref().map(|how| match how {
+                "Exact" => How::Exact,
+                "RoleOfSession" => How::RoleOfSession,
+                "Account" => How::Account,
+                other => panic!("no how {other}"),
+            }),
+            facts: case.facts.iter().map(fact).collect(),
+        };
+        (asked, papers, names)
+    }
 }
 
-fn decide(case: &Case, policies: &BTreeMap<&str, Policy>, resource: &str) -> Decision {
-    let by_name = |name: &String| {
-        let (name, policy) = policies
-            .get_key_value(name.as_str())
-            .unwrap_or_else(|| panic!("{}: no policy {name}", case.name));
-        named(name, policy)
+fn fact((key, value): (&String, &Value)) -> (String, Vec<String>) {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let values = match value {
+        Value::Array(list) => list.iter().map(text).collect(),
+        one => vec![text(one)],
     };
-    let inline = case.condition.as_ref().map(|condition| {
-        identity(&format!(
-            r#"{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{condition}}}"#
-        ))
-    });
-    let mut identity: Vec<_> = case.identity.iter().map(by_name).collect();
-    identity.extend(inline.as_ref().map(|policy| named("inline", policy)));
-    let session: Option<Vec<_>> =
-        case.session.as_ref().map(|list| list.iter().map(by_name).collect());
-    let levels: Vec<(PolicyKind, Vec<_>)> = case
-        .guardrails
-        .iter()
-        .map(|(kind, list)| (guardrail(kind), list.iter().map(by_name).collect()))
-        .collect();
-    let guardrails: Vec<_> =
-        levels.iter().map(|(kind, policies)| Guardrail { kind: *kind, policies }).collect();
-    let policies = Policies {
-        identity: &identity,
-        resource: case.resource_policy.as_ref().map(by_name),
-        boundary: case.boundary.as_ref().map(by_name),
-        session: session.as_deref(),
-        guardrails: &guardrails,
-        grant: case.grant.as_deref().map(|name| Grant { id: "g", how: how(name) }),
-    };
-    let rule = match case.rule.as_str() {
-        "KeyPolicy" => ResourceRule::KeyPolicy,
-        "Ordinary" => ResourceRule::Ordinary,
-        "None" => ResourceRule::None,
-        other => panic!("no rule {other}"),
-    };
-    let conditions = facts(case);
-    let principal = caller(&case.caller);
-    let account = resource.split(':').nth(4).unwrap_or(principal.account);
-    let request = Request { principal, action: &case.action, resource, conditions: &conditions };
-    evaluate(&request, &policies, account, rule)
+    (key.clone(), values)
+}
+
+impl Group {
+    /// The base with what the variant changes.
+    fn whole(&self, variant: &Variant) -> Map<String, Value> {
+        let mut whole = self.base.clone();
+        for (member, value) in &variant.but {
+            match (whole.get_mut(member), value) {
+                (Some(Value::Object(facts)), Value::Object(changed)) if member == "facts" => {
+                    facts.extend(changed.clone());
+                    facts.retain(|_, value| !value.is_null());
+                }
+                _ => drop(whole.insert(member.clone(), value.clone())),
+            }
+        }
+        whole.retain(|_, value| !value.is_null());
+        let said =
+            [("name", &variant.name), ("decision", &variant.decision), ("reason", &variant.reason)];
+        whole.extend(said.map(|(member, text)| (member.to_owned(), json!(text))));
+        whole
+    }
 }
 
 fn describe(reason: &Reason) -> String {
@@ -137,48 +240,79 @@ fn describe(reason: &Reason) -> String {
     words.join(" ")
 }
 
+/// In how many members two cases differ; each fact is one.
+fn distance(a: &Map<String, Value>, b: &Map<String, Value>) -> usize {
+    let parts = |case: &Map<String, Value>| -> BTreeMap<String, Value> {
+        let mut parts = BTreeMap::new();
+        for (member, value) in case {
+            match (member.as_str(), value) {
+                ("name" | "decision" | "reason", _) => {}
+                ("facts", Value::Object(facts)) => {
+                    parts.extend(facts.iter().map(|(key, v)| (format!("fact {key}"), v.clone())));
+                }
+                _ => drop(parts.insert(member.clone(), value.clone())),
+            }
+        }
+        parts
+    };
+    let (a, b) = (parts(a), parts(b));
+    let members: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    members.into_iter().filter(|member| a.get(*member) != b.get(*member)).count()
+}
+
 #[test]
 fn decisions_are_as_written() {
-    let file = read();
-    let mut policies = BTreeMap::new();
-    for (kind, list) in &file.policies {
-        for (name, document) in list {
-            let kind = match kind.as_str() {
-                "Identity" => Kind::Identity,
-                "Resource" => Kind::Resource,
-                "Trust" => Kind::Trust,
-                other => panic!("no kind {other}"),
-            };
-            let text = document.to_string();
-            let policy = match name.starts_with("broken") {
-                true => Policy::parse_stored(&text, kind),
-                false => Policy::parse(&text, kind).unwrap_or_else(|e| panic!("{name}: {e}")),
-            };
-            assert!(policies.insert(name.as_str(), policy).is_none(), "{name} twice");
-        }
-    }
-    let mut wrong = Vec::new();
-    for case in &file.cases {
-        let resource = file.resources.get(&case.resource).unwrap_or(&case.resource);
-        let decision = decide(case, &policies, resource);
+    let book = Book::read();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for (case, _) in book.chapters.iter().flat_map(|chapter| &chapter.cases) {
+        let (asked, papers, names) = book.question(case);
+        let compiled = Compiled::of(&papers);
+        let is_broken =
+            names.identity.iter().chain([&names.resource]).any(|n| n.starts_with("broken"));
+        assert_eq!(
+            compiled.defect().is_some(),
+            is_broken,
+            "{}: {:?}",
+            case.name,
+            compiled.defect()
+        );
+        let decision: Decision = compiled.decide(&asked, &names);
         let reason = match decision.effect {
             Effect::Allow => decision.reasons.iter().map(describe).collect::<Vec<_>>().join(" + "),
             _ => decision.because(&case.action),
         };
         let got = (format!("{:?}", decision.effect), reason);
         if got != (case.decision.clone(), case.reason.clone()) {
-            wrong.push(format!("{}: {got:?}", case.name));
+            wrong.push(format!("{}: {got:?}, not {} {}", case.name, case.decision, case.reason));
         }
+        let naive = format!("{:?}", naive::decide(&asked, &papers));
+        if naive != case.decision {
+            wrong.push(format!("{}: {naive} by the naive one", case.name));
+        }
+        count += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(file.cases.len() >= 120, "{} decisions", file.cases.len());
+    assert!(count >= 900, "{count} decisions");
 }
 
+/// A test that only ever sees yes proves little: what is allowed has a neighbour, one member away, that
+/// is refused.
 #[test]
-fn names_of_decisions_are_unique() {
-    let file = read();
-    let mut names = std::collections::BTreeSet::new();
-    assert!(file.cases.iter().all(|case| names.insert(&case.name)));
-    let allowed = file.cases.iter().filter(|case| case.decision == "Allow").count();
-    assert!(allowed * 2 < file.cases.len(), "more is to be refused than allowed");
+fn each_allowed_decision_stands_beside_its_nearest_denied_one() {
+    let book = Book::read();
+    let mut names = BTreeSet::new();
+    let mut alone = Vec::new();
+    for chapter in &book.chapters {
+        for (case, raw) in &chapter.cases {
+            let name = format!("{}: {}", chapter.about, case.name);
+            assert!(names.insert(name.clone()), "{name} twice");
+            let is_near = |(other, its): &(Case, Map<String, Value>)| {
+                other.decision != "Allow" && distance(raw, its) == 1
+            };
+            if case.decision == "Allow" && !chapter.cases.iter().any(is_near) {
+                alone.push(name);
+            }
+        }
+    }
+    assert!(alone.is_empty(), "{}", alone.join("\n"));
 }

@@ -1,14 +1,23 @@
 //! Tests across the modules of the evaluator; what concerns one module stands in it.
 
+mod agreement;
+mod bound;
+mod case;
 mod conditions;
+mod costs;
 mod decisions;
+mod dice;
 mod documents;
 mod key_policy;
+mod made_up;
+mod naive;
+mod naive_values;
 mod operators;
 mod principals;
 mod properties;
+mod sample;
 
-use super::{Conditions, Kind, Policy, PolicyRef, Principal, PrincipalKind, Request};
+use super::{Conditions, Kind, Policy, PolicyError, PolicyRef, Principal, PrincipalKind, Request};
 
 const ACCOUNT: &str = "111122223333";
 const OTHER: &str = "444455556666";
@@ -35,7 +44,10 @@ fn caller(name: &str) -> Principal<'static> {
             "arn:aws:sts::111122223333:federated-user/guest",
             "111122223333:guest",
             ACCOUNT,
-            PrincipalKind::FederatedUser { user_arn: "arn:aws:iam::111122223333:user/alice" },
+            PrincipalKind::FederatedUser {
+                user_arn: "arn:aws:iam::111122223333:user/alice",
+                user_id: "AIDAALICE00000000001",
+            },
         ),
         "mallory" => (
             "arn:aws:iam::444455556666:user/mallory",

@@ -10,7 +10,7 @@ fn element(json: &str, negated: bool) -> Result<Principals, PolicyError> {
 }
 
 fn how(json: &str, name: &str) -> Option<How> {
-    element(json, false).unwrap().admit(&caller(name))
+    element(json, false).unwrap().admit(&caller(name), false)
 }
 
 #[test]
@@ -119,6 +119,19 @@ fn forms_that_are_refused() {
     }
 }
 
+/// With a permissions boundary the list does not help.
+#[test]
+fn not_principal_spares_nobody_with_a_boundary() {
+    let alice = r#"{"AWS":["111122223333","arn:aws:iam::111122223333:user/alice"]}"#;
+    let not_alice = element(alice, true).unwrap();
+    assert_eq!(not_alice.admit(&caller("alice"), false), None);
+    assert_eq!(not_alice.admit(&caller("alice"), true), Some(How::Anyone));
+    // A Principal element is what it was.
+    let alice = element(alice, false).unwrap();
+    assert_eq!(alice.admit(&caller("alice"), true), Some(How::Exact));
+    assert_eq!(alice.admit(&caller("mallory"), true), None);
+}
+
 /// NotPrincipal spares only who is listed at every level: session, role, account.
 #[test]
 fn not_principal_spares_the_fully_listed() {
@@ -141,12 +154,12 @@ fn not_principal_spares_the_fully_listed() {
         (vec![root], "anonymous", false),
     ] {
         let json = format!(r#"{{"AWS":[{}]}}"#, list.join(","));
-        let admitted = element(&json, true).unwrap().admit(&caller(name));
+        let admitted = element(&json, true).unwrap().admit(&caller(name), false);
         assert_eq!(admitted.is_none(), spared, "{json} {name}");
     }
     let service = element(r#"{"Service":"secretsmanager.amazonaws.com"}"#, true).unwrap();
-    assert_eq!(service.admit(&caller("service")), None);
-    assert_eq!(service.admit(&caller("alice")), Some(How::Anyone));
+    assert_eq!(service.admit(&caller("service"), false), None);
+    assert_eq!(service.admit(&caller("alice"), false), Some(How::Anyone));
 }
 
 #[test]

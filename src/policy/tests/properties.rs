@@ -3,28 +3,10 @@
 use super::super::pattern::{Case, Pattern};
 use super::super::template::Syntax;
 use super::super::{Grant, Guardrail, How, Policies, PolicyKind, ResourceRule, evaluate};
+use super::case::{Asked, Compiled, Names, Papers, export};
+use super::dice::Dice;
 use super::*;
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list[self.below(list.len())]
-    }
-
-    fn text(&mut self, alphabet: &[&str], longest: usize) -> String {
-        (0..self.below(longest + 1)).map(|_| self.pick(alphabet)).collect()
-    }
-}
+use serde_json::Value;
 
 /// The obvious matcher, exponential and plainly right.
 fn naive(pattern: &[char], text: &[char]) -> bool {
@@ -56,6 +38,42 @@ fn the_linear_matcher_agrees_with_the_naive_one() {
         matched += usize::from(got);
     }
     assert!(matched > rounds / 20, "{matched} matches are too few to prove anything");
+}
+
+/// Wildcards close together, literals of several characters between them, and variables.
+#[test]
+fn the_matcher_agrees_with_the_naive_one_on_dense_patterns() {
+    let mut dice = Dice(2);
+    let (mut matched, rounds) = (0, 60_000);
+    for _ in 0..rounds {
+        let letters = ["a", "b", "aab", "ä", "A", "${aws:username}"];
+        let parts: Vec<&str> = (0..dice.below(4))
+            .flat_map(|_| [dice.pick(&letters), dice.pick(&["", "?", "??", "a", "?b"])])
+            .collect();
+        let inner = parts.concat();
+        let pattern = match dice.below(3) {
+            0 => format!("*{inner}*"),
+            1 => format!("*{inner}*{}*", dice.pick(&["ab?b", "a??a", "?", "b"])),
+            _ => dice.text(&["*", "?", "a", "b", "A", "${aws:username}"], 9),
+        };
+        let name = dice.text(&["a", "b", "ä"], 2);
+        let text = dice.text(&["a", "b", "ab", "ä", "B", "a"], 9);
+        let mut conditions = Conditions::new();
+        conditions.set("aws:username", name.as_str());
+        let syntax = Syntax { wildcards: true, variables: true };
+        let compiled = Pattern::compile(&pattern, syntax).unwrap();
+        let filled = pattern.replace("${aws:username}", &name);
+        for case in [Case::Sensitive, Case::Insensitive] {
+            let fold = |text: &str| match case {
+                Case::Sensitive => text.chars().collect::<Vec<_>>(),
+                Case::Insensitive => text.to_ascii_lowercase().chars().collect(),
+            };
+            let got = compiled.matches(&text, &conditions, case);
+            assert_eq!(got, naive(&fold(&filled), &fold(&text)), "{pattern:?} {name:?} {text:?}");
+            matched += usize::from(got);
+        }
+    }
+    assert!(matched > rounds / 5, "{matched} matches are too few to prove anything");
 }
 
 /// A made-up statement; `principal` for resource policies.
@@ -210,4 +228,99 @@ fn adding_a_deny_or_removing_an_allow_never_grants() {
         }
     }
     assert!(yes > 50 && no > 50 && lost > 50, "{yes} {no} {lost}: too one-sided");
+}
+
+/// Whether the evaluator allows a made-up case.
+fn allows(asked: &Asked, papers: &Papers) -> bool {
+    Compiled::of(papers).decide(asked, &Names::default()).is_allowed()
+}
+
+/// Every policy of a case, to be changed in its place.
+fn places(papers: &mut Papers) -> Vec<&mut Value> {
+    let listed = papers.guardrails.iter_mut().flat_map(|(_, list)| list);
+    let single = papers.resource.iter_mut().chain(&mut papers.boundary);
+    let session = papers.session.iter_mut().flatten();
+    papers.identity.iter_mut().chain(single).chain(session).chain(listed).collect()
+}
+
+fn as_list(policy: &mut Value) -> &mut Vec<Value> {
+    let statements = &mut policy["Statement"];
+    if !statements.is_array() {
+        *statements = Value::Array(vec![statements.take()]);
+    }
+    statements.as_array_mut().unwrap()
+}
+
+/// The same with all operators, forms of principals and kinds of policies: what is allowed after a
+/// Deny came or an Allow went was allowed before.
+#[test]
+fn made_up_policies_are_monotone() {
+    let (mut before, mut lost) = ([0, 0], [0, 0]);
+    for seed in 0..1_200 {
+        let mut dice = Dice((1 << 33) + seed);
+        let (papers, asked) = (made_up::papers(&mut dice), made_up::asked(&mut dice));
+        let allowed = allows(&asked, &papers);
+        before[usize::from(allowed)] += 1;
+        for place in 0..places(&mut papers.clone()).len() {
+            let mut denied = papers.clone();
+            let policy = as_list(places(&mut denied).swap_remove(place));
+            // Any statement of the policy, turned round: it speaks of the same things.
+            let mut deny = policy[dice.below(policy.len())].clone();
+            deny["Effect"] = "Deny".into();
+            policy.push(deny);
+            let after = allows(&asked, &denied);
+            assert!(allowed || !after, "{seed}: a Deny granted: {:#}", export(&asked, &denied));
+            lost[0] += usize::from(allowed && !after);
+            for at in (0..).take(as_list(places(&mut papers.clone()).swap_remove(place)).len()) {
+                let mut fewer = papers.clone();
+                let policy = as_list(places(&mut fewer).swap_remove(place));
+                // A list must have a member: the one that goes becomes one that never applies.
+                if policy[at]["Effect"] == "Allow" {
+                    policy[at]["Action"] = "nothing:AtAll".into();
+                    policy[at].as_object_mut().unwrap().remove("NotAction");
+                    let after = allows(&asked, &fewer);
+                    assert!(
+                        allowed || !after,
+                        "{seed}: less granted more: {:#}",
+                        export(&asked, &fewer)
+                    );
+                    lost[1] += usize::from(allowed && !after);
+                }
+            }
+        }
+    }
+    assert!(before.iter().chain(&lost).all(|count| *count > 50), "{before:?} {lost:?}: one-sided");
+}
+
+/// A session may at most what its role may, and a federated user what its user may, whatever policies
+/// it was made with; save for what a resource policy gives to it by its own name.
+#[test]
+fn a_session_never_exceeds_its_issuer() {
+    let (mut allowed, mut limited) = (0, 0);
+    for seed in 0..8_000 {
+        let mut dice = Dice((1 << 34) + seed);
+        let (mut papers, mut asked) = (made_up::papers(&mut dice), made_up::asked(&mut dice));
+        let (session, issuer) = dice.pick(&[
+            ("session", "session"),
+            ("foreign-session", "foreign-session"),
+            ("federated", "alice"),
+        ]);
+        papers.session = Some((0..=dice.below(2)).map(|_| made_up::session(&mut dice)).collect());
+        asked.caller = session.into();
+        if papers
+            .resource
+            .as_ref()
+            .is_some_and(|policy| policy.to_string().contains("federated-user"))
+        {
+            continue;
+        }
+        let may = allows(&asked, &papers);
+        asked.caller = issuer.into();
+        papers.session = None;
+        let issuer_may = allows(&asked, &papers);
+        assert!(issuer_may || !may, "{seed}: {session} may: {:#}", export(&asked, &papers));
+        allowed += usize::from(may);
+        limited += usize::from(issuer_may && !may);
+    }
+    assert!(allowed > 250 && limited > 250, "{allowed} {limited}: too one-sided");
 }

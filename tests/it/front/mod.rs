@@ -2,12 +2,14 @@
 //! is sent here too.
 mod bodies;
 mod forged;
+mod networks;
 mod signatures;
 mod targets;
+mod work;
 
 use crate::world::{REGION, Someone, World};
 use claviger::audit::Event;
-use claviger::http::sigv4::{self, Credentials};
+use claviger::sigv4::{self, Credentials};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -158,7 +160,7 @@ impl Request {
 }
 
 impl Response {
-    fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");

@@ -1,4 +1,21 @@
 //! IAM operations.
 mod access_keys;
+mod account;
+mod at_once;
+mod attachments;
+mod boundaries;
+mod groups;
+mod how_many;
+mod last_used;
+mod long;
+mod managed_policies;
+pub mod mfa;
+mod oidc_providers;
+mod passwords;
 mod policies;
+mod renames;
+mod roles;
+mod simulate;
+mod tags;
+mod trust;
 mod users;

@@ -76,7 +76,7 @@ async fn names_paths_and_tags_have_rules() {
         (json!({"UserName": "u", "Tags": twice}), "InvalidInput"),
         (
             json!({"UserName": "u", "PermissionsBoundary": format!("arn:aws:iam::{ACCOUNT}:policy/p")}),
-            "InvalidInput",
+            "NoSuchEntity",
         ),
         (json!({"UserName": 7}), "MalformedInput"),
     ] {

@@ -1,4 +1,6 @@
 //! GetKeyPolicy and PutKeyPolicy. What key policies mean is in `authorization.rs`.
+use crate::iam::mfa;
+use crate::sts::Temporary;
 use crate::support::{delegate, denied, failed, policy, user_arn};
 use crate::world::{ACCOUNT, OTHER_ACCOUNT, REGION, World, allow};
 use serde_json::{Value, json};
@@ -126,6 +128,41 @@ async fn the_lock_out_check_knows_the_key_and_the_caller() {
             let outcome = world.call("kms", "CreateKey", body).await;
             assert_eq!(outcome.err().map(|e| e.code), expected, "{policy}");
         }
+    }
+}
+
+/// The next PutKeyPolicy of a session shows its second factor and its service as well.
+#[tokio::test]
+async fn the_lock_out_check_knows_the_second_factor_and_the_service() {
+    let world = World::new().await;
+    let payroll = world.payroll().await;
+    let ann = world.user("ann", allow(&["kms:*"])).await;
+    let (serial, seed) = mfa::device(&world, "phone").await;
+    world.iam("EnableMFADevice", mfa::enabling(&world, "ann", &serial, &seed)).await;
+    let proof = json!({"SerialNumber": serial, "TokenCode": mfa::code(&world, &seed, 1)});
+    let session = async |proof| {
+        Temporary::of(&world.call_as(&ann, "sts", "GetSessionToken", proof).await.unwrap())
+    };
+    let (proved, plain) = (session(proof).await, session(json!({})).await);
+    let through = world.through(&payroll, &ann, "everything").await;
+    let via = format!("everything.{REGION}.example");
+    for (condition, good, bad) in [
+        (json!({"NumericLessThan": {"aws:MultiFactorAuthAge": "60"}}), &proved, &plain),
+        (json!({"StringEquals": {"kms:ViaService": via}}), &through, &plain),
+        (json!({"StringEquals": {"aws:CalledViaLast": "everything.example"}}), &through, &proved),
+        (json!({"Null": {"aws:CalledVia": "true"}}), &plain, &through),
+    ] {
+        let mut owner = delegate();
+        owner["Condition"] = condition.clone();
+        let text = policy(&[owner]).to_string();
+        let body = json!({"KeyId": world.key().await, "Policy": text});
+        let refused = world.with(bad, "kms", "PutKeyPolicy", body.clone()).await.unwrap_err();
+        assert_eq!(refused.code, "MalformedPolicyDocumentException", "{condition}");
+        let done = world.with(good, "kms", "PutKeyPolicy", body.clone()).await;
+        assert!(done.is_ok(), "{condition}: {done:?}");
+        // And so it is: whoever passed the check can change the policy again.
+        let again = world.with(good, "kms", "PutKeyPolicy", body).await;
+        assert!(again.is_ok(), "{condition}: {again:?}");
     }
 }
 

@@ -91,7 +91,8 @@ fn short(value: Option<&Value>) -> String {
 }
 
 /// Lengths that the model allows and its own pattern does not.
-const TOO_SHORT: [(&str, usize); 17] = [
+const TOO_SHORT: [(&str, usize); 20] = [
+    ("AccountAlias", 3),
     ("AddReplicaRegions.Region", 1),
     ("AddReplicaRegions.Region", 2),
     ("Constraints.SourceArn", 20),
@@ -99,7 +100,9 @@ const TOO_SHORT: [(&str, usize); 17] = [
     ("GranteeServicePrincipal", 1),
     ("GranteeServicePrincipal", 2),
     ("KeyMaterialDescription", 0),
+    ("NewPath", 2),
     ("Path", 2),
+    ("PathPrefix", 2),
     ("PrimaryRegion", 1),
     ("PrimaryRegion", 2),
     ("ReplicaRegion", 1),

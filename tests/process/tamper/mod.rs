@@ -193,6 +193,15 @@ fn fill(client: &mut Client) -> Vec<Question> {
         questions.push(("iam", "GetUser", json!({"UserName": name})));
         questions.push(("iam", "GetUserPolicy", json!({"UserName": name, "PolicyName": "p"})));
     }
+    // Who reads this policy is shown what those it names are called now.
+    let users = (0..4).map(|n| format!("arn:aws:iam::{ACCOUNT}:user/user-{n}"));
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let named: Vec<String> = users.chain([root]).collect();
+    let policy = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow",
+        "Principal": {"AWS": named}, "Action": "kms:*", "Resource": "*"}});
+    let made = client.kms("CreateKey", json!({"Policy": policy.to_string()})).unwrap();
+    let id = made["KeyMetadata"]["KeyId"].clone();
+    questions.push(("kms", "GetKeyPolicy", json!({"KeyId": id})));
     for n in 0..4 {
         let name = format!("secret-{n}");
         let token = |version: u32| format!("{version:032}");

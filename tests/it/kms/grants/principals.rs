@@ -1,5 +1,6 @@
 //! Grantees: other accounts, whole accounts, and users that are gone.
 use super::{DENIED, attempt, body, grant, granted, idle};
+use crate::sts::{role_arn, trust};
 use crate::support::{unknown_to, user_arn};
 use crate::world::{ACCOUNT, OTHER_ACCOUNT, World, allow};
 use serde_json::json;
@@ -109,4 +110,40 @@ async fn a_new_user_of_an_old_name_inherits_nothing() {
     assert_eq!(world.kms("ListGrants", by(gone)).await["Grants"][0]["GrantId"], id);
     grant(&world, &key, "ann", &["Encrypt"]).await;
     world.kms_as(&new, "Encrypt", seal()).await;
+}
+
+/// A grant to a role is all of its sessions', one to a session is that session's: while it is that
+/// role.
+#[tokio::test]
+async fn a_new_role_of_an_old_name_inherits_nothing() {
+    let world = World::new().await;
+    let ann = world.user("ann", allow(&["sts:*"])).await;
+    let role = async || world.role("r", trust(ACCOUNT), allow(&["s3:*"])).await;
+    let assume = async |name: &str| world.assume(&ann, "r", json!({"RoleSessionName": name})).await;
+    role().await;
+    let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/r/s1");
+    let keys = [world.key().await, world.key().await];
+    for (key, grantee) in keys.iter().zip([&role_arn("r"), &session]) {
+        let wish = json!({"KeyId": key, "GranteePrincipal": grantee, "Operations": ["Encrypt"]});
+        granted(&world, wish).await;
+    }
+    let may = async |name: &str| {
+        let session = assume(name).await;
+        let seal = |key: &String| json!({"KeyId": key, "Plaintext": "aGVsbG8="});
+        let first = world.may_with(&session, "kms", "Encrypt", seal(&keys[0])).await;
+        [first, world.may_with(&session, "kms", "Encrypt", seal(&keys[1])).await]
+    };
+    let shown = async |key: &str| {
+        let listed = world.kms("ListGrants", json!({"KeyId": key})).await;
+        listed["Grants"][0]["GranteePrincipal"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((may("s1").await, may("s2").await), ([true, true], [true, false]));
+    assert_eq!([shown(&keys[0]).await, shown(&keys[1]).await], [role_arn("r"), session]);
+    let made = world.iam("GetRole", json!({"RoleName": "r"})).await;
+    let id = made["Role"]["RoleId"].as_str().unwrap();
+    world.delete_role("r").await;
+    role().await;
+    assert_eq!((may("s1").await, may("s2").await), ([false, false], [false, false]));
+    let gone = [id.to_owned(), format!("{id}:s1")];
+    assert_eq!([shown(&keys[0]).await, shown(&keys[1]).await], gone);
 }

@@ -125,7 +125,7 @@ async fn rivals_do_not_slip_past_each_other() {
     let two = world.create_store(public("two")).await;
     let caller = world.caller(&world.root).await;
     let account = Account(ACCOUNT.parse().unwrap());
-    let allowed = authorize(&caller, "kms:*", account, Conditions::default()).unwrap();
+    let allowed = authorize(&caller, "kms:*", account, Conditions::default(), None).unwrap();
     let region = REGION.parse().unwrap();
     let random = &*world.server.random;
     let create = async |tx: &mut Tx<'_>, cluster: &str| {

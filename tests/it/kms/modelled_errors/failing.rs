@@ -140,6 +140,7 @@ pub async fn without_store(operation: &str) -> Failed {
         event_id: "e".into(),
         region: REGION.parse().unwrap(),
         source_ip: "127.0.0.1".parse().unwrap(),
+        endpoint: None,
         user_agent: "test".into(),
         tls: None,
     };

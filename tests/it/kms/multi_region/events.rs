@@ -33,7 +33,7 @@ async fn a_replica_leaves_an_event_in_each_region() {
     assert_eq!((&shown["arn"], &shown["keyState"]), (&json!(arn), &json!("Creating")));
     assert_eq!(shown["creationDate"], "Jan 1, 2026, 12:00:00 AM");
     assert_eq!(shown["multiRegionConfiguration"]["primaryKey"]["arn"], *key);
-    assert_eq!(answered["replicaPolicy"], default_policy(&ACCOUNT.parse().unwrap()));
+    assert_eq!(answered["replicaPolicy"], default_policy(&ACCOUNT.parse().unwrap()).text());
     assert_eq!(answered["replicaTags"], json!([{"tagKey": "a", "tagValue": "b"}]));
     assert_eq!(replicated.resources.len(), 1, "{replicated:?}");
     assert_eq!(replicated.resources[0].arn, *key);

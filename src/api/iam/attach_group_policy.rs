@@ -1,0 +1,26 @@
+use super::entities::attach;
+use super::{Error, Iam};
+use crate::call::{Call, Empty, Operation};
+use crate::identity::EntityKind;
+use serde::{Deserialize, Serialize};
+
+/// Attaches a managed policy to a group: its permissions hold from the next request on.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AttachGroupPolicy {
+    group_name: String,
+    policy_arn: String,
+}
+
+impl Operation for AttachGroupPolicy {
+    type Service = Iam;
+    type Response = Empty;
+    const NAME: &'static str = "AttachGroupPolicy";
+    const READ_ONLY: bool = false;
+    const RECORDED: &'static [&'static str] = &["GroupName", "PolicyArn"];
+
+    async fn execute(self, call: &mut Call<'_>) -> Result<Empty, Error> {
+        let whom = (EntityKind::Group, self.group_name.as_str());
+        attach(call, whom, &self.policy_arn, "iam:AttachGroupPolicy").await
+    }
+}

@@ -1,0 +1,75 @@
+//! What is known of a request: condition keys and their values.
+use crate::policy;
+use crate::types::Tags;
+use std::borrow::Cow;
+
+/// Condition keys and their values. Names are compared without regard to case.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions(pub(super) policy::Conditions<'static>);
+
+impl Conditions {
+    pub fn add(&mut self, key: &'static str, value: impl Into<String>) {
+        self.0.set(key, value.into());
+    }
+    pub fn add_all<'v>(&mut self, key: &'static str, values: impl Iterator<Item = &'v String>) {
+        self.0.set_list(key, values.cloned());
+    }
+    /// What a web identity token says, under the issuer's name: `oidc.example.com:sub`.
+    pub fn add_claims<'v>(
+        &mut self,
+        issuer: &str,
+        claim: &str,
+        values: impl Iterator<Item = &'v String>,
+    ) {
+        self.0.set_list(format!("{issuer}:{claim}"), values.cloned());
+    }
+    pub(super) fn is_absent(&self, key: &str) -> bool {
+        self.0.values(key).is_empty()
+    }
+    /// `prefix` followed by each tag's name: `aws:ResourceTag/…`.
+    pub fn add_tags(&mut self, prefix: &str, tags: &Tags) {
+        for (name, value) in &tags.0 {
+            self.0.set(format!("{prefix}{name}"), value.clone());
+        }
+    }
+    /// `aws:RequestTag/…` and `aws:TagKeys`.
+    pub fn add_request_tags(&mut self, tags: &Tags) {
+        self.add_tags("aws:requesttag/", tags);
+        self.add_all("aws:tagkeys", tags.0.keys());
+    }
+    /// Adds to `aws:TagKeys` how tags are written that are there already and that differ from what it
+    /// names in case only: where case does not count, the request changes these.
+    pub fn add_tag_spellings(&mut self, stored: &Tags) {
+        let named = self.0.values("aws:tagkeys");
+        let changed = |stored: &String| {
+            let lower = stored.to_lowercase();
+            named.iter().any(|name| name.to_lowercase() == lower)
+                && named.iter().all(|name| name != stored)
+        };
+        let also: Vec<String> = stored.0.keys().filter(|name| changed(name)).cloned().collect();
+        if !also.is_empty() {
+            self.0.set_list("aws:tagkeys", also);
+        }
+    }
+    /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`.
+    pub fn add_encryption_context(&mut self, context: &std::collections::BTreeMap<String, String>) {
+        for (name, value) in context {
+            self.0.set(format!("kms:encryptioncontext:{name}"), value.clone());
+        }
+        self.add_all("kms:encryptioncontextkeys", context.keys());
+    }
+    /// The pairs of the encryption context: each key in lower case, with its values. Keys that
+    /// differ in case only are one key with several.
+    pub fn encryption_context(&self) -> impl Iterator<Item = (&str, &[Cow<'static, str>])> {
+        let key = |name| str::strip_prefix(name, "kms:encryptioncontext:").map(|key| (key, name));
+        self.0.keys().filter_map(key).map(|(key, name)| (key, self.0.values(name)))
+    }
+    /// Every key with its values.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &[Cow<'static, str>])> {
+        self.0.keys().map(|key| (key, self.0.values(key)))
+    }
+    /// The value of a condition key in lower case that has exactly one.
+    pub fn single(&self, key: &str) -> Option<&str> {
+        self.0.single(key)
+    }
+}

@@ -1,0 +1,125 @@
+//! Commands to a deployment, whether it is being served or not: the running server does them if there is
+//! one, and otherwise this process opens the deployment for as long as they take.
+use super::assemble::{self, Seams};
+use super::{StartError, device};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::control::{self, AskError, Command, Output};
+use crate::machines::Machines;
+use crate::random::SystemRandom;
+use crate::services::Services;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which deployment.
+#[derive(Debug, clap::Args)]
+pub(super) struct Where {
+    /// The configuration file (TOML) of the deployment
+    #[arg(long, value_name = "FILE", env = "CLAVIGER_CONFIG", required_unless_present = "data")]
+    config: Option<PathBuf>,
+    /// The directory of a running server instead, such as `claviger dev` uses
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// As `serve` was told
+    #[arg(long)]
+    insecure_software_root: bool,
+}
+
+/// Why a command has no answer.
+pub(super) enum Failure {
+    /// It may have been done all the same.
+    Lost,
+    /// It was not done.
+    Start(StartError),
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl From<Failure> for StartError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Lost => Self::Other(AskError::Lost.to_string()),
+            Failure::Start(error) => error,
+        }
+    }
+}
+
+/// Has the command done and hands over its output.
+pub(super) fn run(
+    at: &Where,
+    command: Command,
+    show: impl FnOnce(Result<Output, Failure>) -> Result<(), StartError>,
+) -> Result<(), StartError> {
+    super::harden();
+    super::start_logging(false);
+    super::run_async(async { show(done(at, command).await) })
+}
+
+async fn done(at: &Where, command: Command) -> Result<Output, Failure> {
+    let config = match (&at.data, &at.config) {
+        (None, Some(file)) => Some(Config::read(file).map_err(StartError::from)?),
+        _ => None,
+    };
+    let given = at.data.as_deref().map(deployment_in);
+    let none = || StartError::Other("give --config or --data".into());
+    let data = config.as_ref().map(|config| config.data.clone()).or(given).ok_or_else(none)?;
+    match control::ask(&data, &command, &progress).await {
+        Ok(output) => Ok(output),
+        Err(AskError::NobodyThere) => match config {
+            Some(config) => Ok(alone(at, &config, command).await?),
+            None => {
+                let text = format!("no server is running in {}: give --config", data.display());
+                Err(StartError::Other(text).into())
+            }
+        },
+        Err(AskError::Lost) => Err(Failure::Lost),
+        Err(error) => Err(StartError::Other(error.to_string()).into()),
+    }
+}
+
+/// Where `claviger dev --data DIR` has its deployment, or DIR itself.
+fn deployment_in(dir: &Path) -> PathBuf {
+    let inside = dir.join("data");
+    if inside.is_dir() { inside } else { dir.to_owned() }
+}
+
+/// Opens the deployment as `serve` does, and closes it again.
+async fn alone(at: &Where, config: &Config, command: Command) -> Result<Output, StartError> {
+    let seams = Seams {
+        hsm: device::configured(config, at.insecure_software_root)?,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        regions: config.regions.clone(),
+        quotas: config.quotas.clone(),
+        issuers: Arc::default(),
+        services: Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?,
+        machines: Machines::default(),
+        public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
+    };
+    let opened = assemble::open(&config.data, seams).await?;
+    let outcome = control::execute(&opened.server, &config.data, command, &progress).await;
+    opened.log.close().await?;
+    outcome.map_err(|error| StartError::Other(error.to_string()))
+}
+
+fn progress(events: u64) {
+    eprintln!("claviger: {events} events looked at");
+}
+
+/// Writes to standard output, and says so if nobody can have read it.
+pub(super) fn print(text: &str) -> Result<(), StartError> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| StartError::Other(format!("cannot write to standard output: {e}")))
+}
+
+/// What the program cannot have answered to this command.
+pub(super) fn unexpected() -> StartError {
+    StartError::Other("the running server is of another version".into())
+}

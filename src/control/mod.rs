@@ -1,0 +1,86 @@
+//! What the operator of the machine may ask of a deployment, beside the API and without credentials:
+//! whoever can read the data directory can do all of it anyway. A running server answers over the
+//! socket `control.sock` in that directory; otherwise the command opens the deployment itself and runs
+//! the same [`execute`].
+mod accounts;
+mod client;
+mod explain;
+mod socket;
+
+pub use accounts::AccountEntry;
+pub use client::{AskError, ask};
+pub use explain::{Attach, Changed, EventReport, Grouped, Question, Report, Span, WhatIf};
+pub use socket::Socket;
+
+use crate::audit::AuditError;
+use crate::call::{ReplayError, Server};
+use crate::identity::IdentityError;
+use crate::store::StoreError;
+use crate::types::{AccountId, SecretText};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Its administrator gets this access key, which the asker made: so the secret is not lost with
+    /// the answer.
+    CreateAccount {
+        id: AccountId,
+        alias: Option<String>,
+        access_key_id: String,
+        secret: SecretText,
+    },
+    ListAccounts,
+    Explain(Question),
+    ExplainEvent {
+        id: String,
+    },
+    WhatIf(WhatIf),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Output {
+    AccountCreated,
+    Accounts(Vec<AccountEntry>),
+    Explained(Report),
+    Event(EventReport),
+    WhatIf(Changed),
+}
+
+/// Why a command failed, for the operator's eyes: nothing of it needs hiding.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    #[error("audit log: {0}")]
+    Audit(#[from] AuditError),
+    #[error("{0}")]
+    Commit(#[from] ReplayError),
+}
+
+/// Told how many audit events were looked at, from time to time.
+pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// Does what a command says to the deployment in `data` that `server` has open.
+pub async fn execute(
+    server: &Server,
+    data: &Path,
+    command: Command,
+    progress: Progress<'_>,
+) -> Result<Output, ControlError> {
+    let log = data.join("audit");
+    Ok(match command {
+        Command::CreateAccount { id, alias, access_key_id, secret } => {
+            accounts::create(server, &id, alias, (access_key_id, secret)).await?;
+            Output::AccountCreated
+        }
+        Command::ListAccounts => Output::Accounts(accounts::list(server).await?),
+        Command::Explain(question) => Output::Explained(question.answer(server).await?),
+        Command::ExplainEvent { id } => Output::Event(explain::of_event(server, &log, &id).await?),
+        Command::WhatIf(what_if) => Output::WhatIf(what_if.replay(server, &log, progress).await?),
+    })
+}

@@ -1,0 +1,47 @@
+//! What others need to check the tokens of GetWebIdentityToken: for everybody, without credentials.
+use super::admin::page;
+use crate::call::Server;
+use crate::identity::outbound::OutboundFederation;
+use crate::types::AccountId;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+
+const JSON: &str = "application/json";
+/// New keys are used at once, and looked for when a token names one; old ones may be kept a while.
+const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// The page, if the request is for one and the server has a public URL.
+pub(super) async fn answer(server: &Server, head: &Parts) -> Option<Response<Bytes>> {
+    let base = server.public_url.as_deref()?;
+    let rest = head.uri.path().strip_prefix(public_path(base))?.strip_prefix("/web-identity/")?;
+    let (account, document) = rest.split_once("/.well-known/")?;
+    let missing = || page(StatusCode::NOT_FOUND, JSON, "{}".into());
+    let Ok(account) = account.parse::<AccountId>() else { return Some(missing()) };
+    if head.method != Method::GET {
+        return Some(page(StatusCode::METHOD_NOT_ALLOWED, JSON, "{}".into()));
+    }
+    let mut tx = server.store.begin();
+    let keys = match OutboundFederation::load(&mut tx, &account).await {
+        Ok(Some(federation)) => federation.key_set(server.clock.now()),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let found = match (keys, document) {
+        (Ok(Some(_)), "openid-configuration") => OutboundFederation::discovery(base, &account),
+        (Ok(Some(keys)), "jwks.json") => keys,
+        (Ok(_), _) => return Some(missing()),
+        (Err(error), _) => {
+            tracing::error!(%error, "the keys of an issuer cannot be read");
+            return Some(page(StatusCode::INTERNAL_SERVER_ERROR, JSON, "{}".into()));
+        }
+    };
+    let mut response = page(StatusCode::OK, JSON, found.to_string());
+    response.headers_mut().insert(header::CACHE_CONTROL, CACHED);
+    Some(response)
+}
+
+/// What stands between the host and our own paths.
+fn public_path(base: &str) -> &str {
+    let host = base.strip_prefix("https://").unwrap_or(base);
+    host.find('/').and_then(|at| host.get(at..)).unwrap_or_default()
+}
