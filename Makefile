@@ -28,7 +28,7 @@ run: rust ## a working server on loopback (DATA=target/dev-data LISTEN=127.0.0.1
 test: test-rust test-clients ## all tests
 
 test-rust: rust ## the tests in Rust: units, operations, processes, the device suite
-	@$(INSTALL) cc softhsm
+	@$(INSTALL) cc softhsm postgresql mariadb python
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	    cargo nextest run --workspace --locked --no-fail-fast; \
 	else \
@@ -57,6 +57,7 @@ bench: rust ## how much the server does in a second, beside the machine's own li
 	cargo bench --locked --bench throughput -- --operations
 	cargo bench --locked --bench micro -- --quick operations
 	cargo bench --locked --bench micro -- policy
+	cargo bench --locked --bench micro -- secrets
 	cargo bench --locked --bench micro -- timing
 
 venv: $(VENV) ## Python's AWS CLI and boto3 in .venv, as the tests use them

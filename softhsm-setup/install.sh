@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian or Ubuntu: install.sh [softhsm|cc|python|openssl|node|make]...
+# Installs what is missing on Debian or Ubuntu: install.sh PART...
 #
 #   softhsm   SoftHSM 2 (also when no argument is given)
 #   cc        a C compiler and linker: Rust links with it, and aws-lc is written in C
-#   python    Python 3 with venv, for the tests with AWS's clients
+#   python    Python 3 with venv, for the tests with AWS's clients and of rotation functions
 #   openssl   the program, for the tests with others' cryptography
 #   node      Node.js and npm, for the comparison with another evaluator of policies
 #   make      make
+#   postgresql, mariadb
+#             the database servers, for the tests of rotation; none is started
 #
 # As root or with sudo; quiet; asks nothing; may be run again. Does nothing at all, and needs
 # neither root nor a network, where everything is there.
@@ -19,16 +21,20 @@ have_python() { have_command python3 && python3 -c 'import ensurepip, venv' 2>/d
 have_openssl() { have_command openssl; }
 have_node() { have_command node && have_command npm; }
 have_make() { have_command make; }
+# Debian keeps PostgreSQL's programs out of the path, each version in a folder of its own.
+have_postgresql() { have_command initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+have_mariadb() { have_command mariadb-install-db && { have_command mariadbd || [ -x /usr/sbin/mariadbd ]; }; }
 
 declare -A packages_of=(
     [softhsm]=softhsm2 [cc]="gcc libc6-dev" [python]="python3 python3-venv"
     [openssl]=openssl [node]="nodejs npm" [make]=make
+    [postgresql]=postgresql [mariadb]=mariadb-server
 )
 missing=()
 packages=()
 for part in "${@:-softhsm}"; do
     if [ -z "${packages_of[$part]:-}" ]; then
-        echo "usage: install.sh [softhsm|cc|python|openssl|node|make]..." >&2
+        echo "usage: install.sh [softhsm|cc|python|openssl|node|make|postgresql|mariadb]..." >&2
         exit 2
     fi
     if ! "have_$part"; then
@@ -53,6 +59,12 @@ as_root+=(DEBIAN_FRONTEND=noninteractive)
 # Silent unless it fails.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# Debian starts the servers that it installs. Here nothing runs but what a test starts.
+never=/usr/sbin/policy-rc.d
+if [[ " ${missing[*]} " =~ " postgresql "|" mariadb " ]] && [ ! -e "$never" ]; then
+    trap 'rm -f "$log"; "${as_root[@]}" rm -f "$never"' EXIT
+    "${as_root[@]}" sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$never"
+fi
 if ! { "${as_root[@]}" apt-get update -qq &&
     "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}"; } \
     </dev/null >"$log" 2>&1; then

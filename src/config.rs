@@ -1,6 +1,7 @@
 //! The configuration file of `claviger init` and `claviger serve`: TOML, every field documented here,
 //! unknown fields refused.
 use crate::federation;
+use crate::functions::{self, Functions};
 use crate::machines;
 use crate::policy::Network;
 use crate::quotas::Settings;
@@ -39,6 +40,9 @@ pub struct Config {
     /// Services that are not ours and may act for their users.
     #[serde(default, rename = "service")]
     pub services: Vec<services::Settings>,
+    /// What rotates secrets: each a function that `RotationLambdaARN` can name.
+    #[serde(default, rename = "function")]
+    pub functions: Vec<functions::Settings>,
     /// What others need to check tokens of GetWebIdentityToken. Without it there are none.
     #[serde(default)]
     pub federation: Option<Federation>,
@@ -171,6 +175,7 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         self.quotas.check().map_err(|e| e.to_string())?;
         Services::new(&self.services).map_err(|e| e.to_string())?;
+        Functions::check(&self.functions).map_err(|e| e.to_string())?;
         if self.regions.is_empty() {
             return Err("regions: name at least one".into());
         }
@@ -184,6 +189,13 @@ impl Config {
             }
         }
         self.check_endpoints()?;
+        let unnamed = |one: &&functions::Settings| one.python.is_some() && one.endpoint.is_none();
+        if self.tls.is_some()
+            && let Some(one) = self.functions.iter().find(unnamed)
+        {
+            let what = "endpoint: wanted with [tls], as the certificate names the server";
+            return Err(format!("function {}: {what}", one.arn));
+        }
         if let Some(admin) = self.listen.admin
             && !admin.ip().is_loopback()
         {
@@ -279,6 +291,13 @@ pin_file = "/etc/claviger/pin"
                 "[listen]",
                 "[tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_crl = \"l\"\n[listen]",
                 "needs tls.client_ca",
+            ),
+            (
+                "[listen]",
+                "[tls]\ncertificate = \"c\"\nkey = \"k\"\n[[function]]\npython = \"f.py\"\n\
+                 arn = \"arn:aws:lambda:eu-west-1:111122223333:function:f1\"\n\
+                 role = \"arn:aws:iam::111122223333:role/r\"\n[listen]",
+                "endpoint: wanted with [tls]",
             ),
             ("[listen]", "[federation]\nissuer = \"http://a.b\"\n[listen]", "federation.issuer"),
             ("[listen]", "[federation]\nissuer = \"https://a:1\"\n[listen]", "federation.issuer"),

@@ -15,6 +15,7 @@ pub mod clock; // where time enters
 pub mod config; // the configuration file
 pub mod control; // what the operator of the machine may ask of a deployment
 pub mod federation; // OpenID Connect tokens and the keys of their issuers
+pub mod functions; // rotation functions: which are registered, and what each is
 pub mod http; // listener, TLS, limits, signatures, the way to an operation
 pub mod identity; // accounts, users, access keys
 pub mod keys; // KMS keys: material, aliases, ciphertexts, states
@@ -22,11 +23,13 @@ pub mod last_use;
 pub mod machines; // machines known by their certificate, and the roles they get
 pub mod memory; // locked memory and process hardening
 pub mod monitor; // metrics
+pub mod outgoing; // requests of our own to others: certificates, addresses, ends
 pub mod policy; // IAM's policy language, as a pure evaluator
 pub mod primitives; // what a key does by its spec: sign, decrypt, agree, MAC
 pub mod quotas; // how often an account may call and how much it may have
 pub mod random; // where randomness enters
 pub mod root_of_trust; // the device, and the domain keys it wraps
+pub mod rotation; // the rotation of secrets: the scheduler, and what functions do
 pub mod seal; // the one authenticated encryption, its keys and labels
 pub mod secrets; // secrets: versions, staging labels, envelopes
 pub mod services; // services that are not ours and act for their users

@@ -11,10 +11,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("memory", &[]),
     ("clock", &["types"]),
-    ("federation", &[]),
+    ("outgoing", &[]),
+    ("federation", &["outgoing"]),
     ("machines", &["types"]),
     ("monitor", &[]),
     ("policy", &[]),
+    ("functions", &["outgoing", "policy", "types"]),
     ("primitives", &["random"]),
     ("sigv4", &[]),
     ("wire", &["types"]),
@@ -58,7 +60,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "types",
         ],
     ),
-    ("secrets", &["authorize", "keys", "policy", "quotas", "random", "seal", "store", "types"]),
+    (
+        "secrets",
+        &["authorize", "keys", "last_use", "policy", "quotas", "random", "seal", "store", "types"],
+    ),
     ("simulate", &["authorize", "identity", "keys", "policy", "secrets", "store", "types"]),
     // The pipeline and what it carries.
     (
@@ -68,6 +73,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "authorize",
             "clock",
             "federation",
+            "functions",
             "last_use",
             "machines",
             "monitor",
@@ -89,6 +95,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "authorize",
             "call",
             "federation",
+            "functions",
             "identity",
             "keys",
             "last_use",
@@ -124,6 +131,30 @@ const ARROWS: &[(&str, &[&str])] = &[
             "types",
         ],
     ),
+    (
+        "rotation",
+        &[
+            "api",
+            "audit",
+            "authorize",
+            "call",
+            "clock",
+            "federation",
+            "functions",
+            "identity",
+            "memory",
+            "monitor",
+            "outgoing",
+            "policy",
+            "quotas",
+            "random",
+            "root_of_trust",
+            "secrets",
+            "store",
+            "types",
+            "wire",
+        ],
+    ),
     ("background", &["call", "keys", "secrets", "services", "store", "types"]),
     (
         "http",
@@ -144,7 +175,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("config", &["federation", "machines", "policy", "quotas", "services", "types"]),
+    ("config", &["federation", "functions", "machines", "policy", "quotas", "services", "types"]),
     (
         "cli",
         &[
@@ -156,16 +187,20 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "control",
             "federation",
+            "functions",
             "http",
             "identity",
             "last_use",
             "machines",
             "memory",
             "monitor",
+            "outgoing",
             "policy",
             "quotas",
             "random",
             "root_of_trust",
+            "rotation",
+            "secrets",
             "services",
             "store",
             "types",
@@ -282,4 +317,20 @@ fn only_locked_memory_is_unsafe() {
         let is_unsafe = code.iter().any(|line| line.contains("unsafe "));
         assert!(!is_unsafe || path.ends_with("memory/arena.rs"), "{}", path.display());
     }
+}
+
+#[test]
+fn no_two_kinds_of_rows_share_a_table() {
+    let mut all = Vec::new();
+    files(&root().join("src"), &mut all);
+    let mut seen = BTreeSet::new();
+    for path in &all {
+        let text = std::fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for after in code.split("const TABLE: Table = Table::new(\"").skip(1) {
+            let name = after.split('"').next().unwrap().to_owned();
+            assert!(seen.insert(name), "{} is not the only one with its table", path.display());
+        }
+    }
+    assert!(seen.len() > 20, "{seen:?}");
 }

@@ -6,6 +6,7 @@
 use claviger::api;
 use claviger::call::ServiceTable;
 use claviger::config::Config;
+use claviger::functions::{self, Functions};
 use claviger::monitor::Metrics;
 use claviger::quotas::{FIGURES, Requests, Settings};
 use std::collections::BTreeSet;
@@ -81,14 +82,6 @@ const NOTES: &[(&str, &str, &str)] = &[
         "GenerateRandom",
         "from the server's generator; with `CustomKeyStoreId` never, as no store gets connected",
     ),
-    (
-        "secretsmanager",
-        "CreateSecret",
-        "`AddReplicaRegions`, `ForceOverwriteReplicaSecret`, `Type` and `CrossAccountPrimaryARN` \
-         are refused",
-    ),
-    ("secretsmanager", "PutSecretValue", "`RotationToken` is refused"),
-    ("secretsmanager", "UpdateSecret", "`Type` is refused"),
     ("iam", "CreateUser", "`PermissionsBoundary` is refused"),
     (
         "iam",
@@ -336,6 +329,76 @@ fn the_example_configuration_is_good() {
     assert_eq!((config.quotas.requests, config.quotas.accounts.len()), (Requests::Aws, 1));
 }
 
+/// A good value of each key of `[[function]]`.
+const FUNCTION: [(&str, &str); 17] = [
+    ("arn", "'arn:aws:lambda:eu-west-1:111122223333:function:rotate'"),
+    ("role", "'arn:aws:iam::111122223333:role/rotation'"),
+    ("policy", "'/p'"),
+    ("timeout", "5"),
+    ("drain", "5"),
+    ("ca_file", "'/c'"),
+    ("strategy", "'single-user'"),
+    ("hosts", "['a.example']"),
+    ("python", "'/f.py'"),
+    ("handler", "'f.g'"),
+    ("interpreter", "'/python'"),
+    ("user", "'rotation'"),
+    ("environment", "{ A = 'b' }"),
+    ("endpoint", "'https://a.example'"),
+    ("memory", "100"),
+    ("url", "'https://a.example'"),
+    ("token_file", "'/t'"),
+];
+
+/// Whether these keys make a function; `with` in place of the good value.
+fn makes_a_function(keys: &BTreeSet<&str>, with: Option<(&str, &str)>) -> bool {
+    let good = FUNCTION.iter().filter(|(key, _)| keys.contains(key));
+    let values = good.map(|(key, value)| match with {
+        Some((other, value)) if other == *key => format!("{key} = {value}\n"),
+        _ => format!("{key} = {value}\n"),
+    });
+    let settings = toml::from_str(&values.collect::<String>());
+    settings.is_ok_and(|settings| Functions::check(&[settings]).is_ok())
+}
+
+#[test]
+fn the_keys_of_a_function_are_those_of_the_table() {
+    let text = read(&root().join("docs/operations.md"));
+    let rows = section(&text, "## Rotation functions").lines().filter(|row| row.starts_with("| `"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let documented: BTreeSet<&str> = rows.iter().map(|row| row[1].trim_matches('`')).collect();
+    let unknown = toml::from_str::<functions::Settings>("no_such_key = 1").unwrap_err();
+    let mut served: BTreeSet<&str> = code_spans(unknown.message()).into_iter().collect();
+    assert!(served.remove("no_such_key"), "{unknown}");
+    assert_eq!(documented, served);
+    assert_eq!(FUNCTION.map(|(key, _)| key).into_iter().collect::<BTreeSet<_>>(), served);
+
+    for row in &rows {
+        let [_, key, of, default, bounds, ..] = row[..] else { panic!("{row:?}") };
+        let (key, of) = (key.trim_matches('`'), of.trim_matches('`'));
+        for kind in ["strategy", "python", "url"] {
+            let mut keys = BTreeSet::from(["arn", "role", kind, key]);
+            keys.extend((kind == "strategy").then_some("hosts"));
+            let fits = of == "all" || of == kind;
+            assert_eq!(makes_a_function(&keys, None), fits, "{key} of a {kind}");
+            let Some((least, most)) = bounds.split_once('–').filter(|_| fits) else { continue };
+            let (least, most): (i64, i64) = (least.parse().unwrap(), most.parse().unwrap());
+            for (value, good) in
+                [(least - 1, false), (least, true), (most, true), (most + 1, false)]
+            {
+                let made = makes_a_function(&keys, Some((key, &value.to_string())));
+                assert_eq!(made, good, "{key} = {value}");
+            }
+        }
+        let mut without = BTreeSet::from(["arn", "role", "strategy", "hosts"]);
+        if without.remove(key) && key != "strategy" {
+            assert_eq!(makes_a_function(&without, None), default != "required", "{key}");
+        } else {
+            assert_ne!(default, "required", "{key}");
+        }
+    }
+}
+
 #[test]
 fn the_request_quotas_are_those_of_the_table() {
     let text = read(&root().join("docs/operations.md"));
@@ -378,6 +441,7 @@ fn the_options_of_dev_are_those_of_its_help() {
 fn the_metrics_are_those_of_the_server() {
     let metrics = Metrics::default();
     metrics.request("kms", "Encrypt", None, Duration::from_millis(1));
+    metrics.rotation_ended("succeeded", Duration::from_millis(1));
     let page = metrics.text();
     let text = read(&root().join("docs/operations.md"));
     let section = section(&text, "## Metrics");

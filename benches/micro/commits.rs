@@ -7,7 +7,7 @@ use claviger::call::Arrival;
 use claviger::seal::Table;
 use claviger::store::{Backend, Commit, Embedded, Record, Revision, row_key};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Record for Row {
 }
 
 /// Runs `work` from all writers at once and prints its rate.
-async fn rate<F: Future<Output = Outcome<()>> + Send>(
+pub async fn rate<F: Future<Output = Outcome<()>> + Send>(
     name: &str,
     work: impl Fn(u64) -> F + Send + Sync + 'static,
 ) -> Outcome<()> {
@@ -57,15 +57,16 @@ async fn rate<F: Future<Output = Outcome<()>> + Send>(
     Ok(())
 }
 
-/// The three ways, one after the other.
-pub async fn run(dir: &Path) -> Outcome<()> {
-    println!("\n| durable commits, {WRITERS} writers | per second |\n|---|---|");
-    let at = |name: &str| -> Outcome<_> {
-        let path = dir.join(name);
-        std::fs::create_dir(&path)?;
-        Ok(path)
-    };
-    let engine = Arc::new(Embedded::open(&at("engine")?)?);
+/// A new directory.
+pub fn at(dir: &Path, name: &str) -> Outcome<PathBuf> {
+    let path = dir.join(name);
+    std::fs::create_dir(&path)?;
+    Ok(path)
+}
+
+/// What nothing that is durable can be faster than.
+pub async fn engine_floor(dir: &Path) -> Outcome<()> {
+    let engine = Arc::new(Embedded::open(dir)?);
     rate("the engine alone: one row of 600 bytes", move |n| {
         let engine = engine.clone();
         async move {
@@ -76,8 +77,14 @@ pub async fn run(dir: &Path) -> Outcome<()> {
             Ok(engine.commit(commit).await?)
         }
     })
-    .await?;
-    let world = Arc::new(World::on_disk(&at("store")?).await?);
+    .await
+}
+
+/// The three ways, one after the other.
+pub async fn run(dir: &Path) -> Outcome<()> {
+    println!("\n| durable commits, {WRITERS} writers | per second |\n|---|---|");
+    engine_floor(&at(dir, "engine")?).await?;
+    let world = Arc::new(World::on_disk(&at(dir, "store")?).await?);
     let server = world.server.clone();
     rate("the store: the same row, sealed and summed", move |n| {
         let server = server.clone();

@@ -5,6 +5,7 @@
 //! cargo bench --bench micro -- decrypt      only what has this in its name
 //! cargo bench --bench micro -- operations   every cryptographic operation with every kind of key
 //! cargo bench --bench micro -- --quick      fewer and shorter batches of those
+//! cargo bench --bench micro -- secrets      reads hot and cold, batches, durable writes, pages of 100 000
 //! cargo bench --bench micro -- timing       whether the time of a refusal tells why
 //! ```
 mod authentication;
@@ -13,6 +14,7 @@ mod commits;
 mod operations;
 mod parts;
 mod policies;
+mod secrets;
 mod table;
 mod timing;
 mod world;
@@ -45,6 +47,7 @@ fn run() -> Outcome<()> {
     policies::call(&wants, &runtime, dir.path())?;
     table::run(&wants, &runtime, dir.path(), effort)?;
     authentication::run(&wants, &runtime, dir.path())?;
+    secrets::run(&wants, &runtime, dir.path(), effort)?;
     if wants("commits") {
         tokio::runtime::Runtime::new()?.block_on(commits::run(dir.path()))?;
     }

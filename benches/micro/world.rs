@@ -88,6 +88,8 @@ impl World {
             heavy: Heavy::default(),
             last_uses: LastUses::default(),
             services: Default::default(),
+            functions: Default::default(),
+            reattempts: Default::default(),
             issuers: Arc::default(),
             machines: Default::default(),
             public_url: None,

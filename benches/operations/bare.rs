@@ -21,7 +21,7 @@ pub struct Bare(Box<dyn Fn() -> bool + Send + Sync>);
 
 impl Bare {
     /// Refuses work that fails: nobody wants to know how long that takes.
-    fn new(work: impl Fn() -> bool + Send + Sync + 'static) -> Outcome<Self> {
+    pub fn new(work: impl Fn() -> bool + Send + Sync + 'static) -> Outcome<Self> {
         if work() { Ok(Self(Box::new(work))) } else { Err("the bare call fails".into()) }
     }
 

@@ -1,6 +1,7 @@
 //! The AWS APIs: one folder a service, one file an operation.
 pub mod iam;
 pub mod kms;
+pub mod lambda;
 pub mod rolesanywhere;
 pub mod secretsmanager;
 pub mod sts;

@@ -1,6 +1,6 @@
 //! Who calls: an identity whose signature was verified, with the policies that came with it.
 use super::{Conditions, NamedPolicy};
-use crate::types::{Principal, Tags, Timestamp};
+use crate::types::{AccountId, Arn, Principal, PrincipalKind, Tags, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -31,6 +31,17 @@ impl Caller {
             tags: Tags::default(),
             session: None,
         }
+    }
+
+    /// A service that does something by itself for an account.
+    pub fn service(name: &'static str, arn: Arn, account: AccountId) -> Self {
+        Self::of(Principal {
+            arn,
+            account,
+            unique_id: name.to_owned(),
+            user_name: None,
+            kind: PrincipalKind::Service { name },
+        })
     }
 
     /// The registered service that acts for the caller.

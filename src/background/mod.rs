@@ -34,6 +34,10 @@ pub async fn sweep(server: &Server) {
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => tracing::error!(%error, "cannot write when keys were last used"),
     }
+    let (store, reads) = (&server.store, &server.last_uses.reads);
+    if let Err(error) = secrets::readers::write(store, reads, server.clock.now()).await {
+        tracing::error!(%error, "cannot write who read secrets");
+    }
     if let Err(error) = rotation::rotate_keys(server).await {
         tracing::error!(%error, "cannot rotate keys that are due");
     }

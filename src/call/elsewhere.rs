@@ -1,5 +1,5 @@
-//! The part of a call that goes to another region of the deployment: multi-Region keys are in
-//! several.
+//! Parts of a call that are calls themselves: what goes to another region of the deployment, where
+//! multi-Region keys are too, and each of the requests that one call stands for.
 use super::{Call, Operation, Server, Service, pipeline};
 use crate::audit::{Event, EventType};
 use crate::types::{AccountId, Arn, Region};
@@ -14,6 +14,18 @@ impl<'a> Call<'a> {
         self.server.regions.iter().find(|region| region.as_str() == name)
     }
 
+    /// Runs a part of this call in another region: permission is asked for there.
+    pub async fn within<T>(
+        &mut self,
+        region: &'a Region,
+        inner: impl AsyncFnOnce(&mut Self) -> T,
+    ) -> T {
+        let here = std::mem::replace(&mut self.region, region);
+        let outcome = inner(self).await;
+        self.region = here;
+        outcome
+    }
+
     /// Runs `inner` as the request `O` that this call makes in another region, in the caller's name
     /// and in the same transaction. Permission is asked for there, quotas are counted there, and
     /// there it has an event of its own.
@@ -24,12 +36,30 @@ impl<'a> Call<'a> {
         inner: impl AsyncFnOnce(&mut Self) -> Result<O::Response, ErrorOf<O>>,
     ) -> Result<O::Response, ErrorOf<O>> {
         let here = std::mem::replace(&mut self.region, region);
+        let outcome = self.containing(request, inner).await;
+        self.region = here;
+        if let Some(event) = self.trail.last_event() {
+            event.user_identity.invoked_by = Some(O::Service::SOURCE.into());
+        }
+        outcome
+    }
+
+    /// Runs `inner` as the request `O`, one of several that this call stands for: in the caller's name
+    /// and in the same transaction, with an event of its own, which comes last.
+    pub async fn containing<O: Operation>(
+        &mut self,
+        request: &O,
+        inner: impl AsyncFnOnce(&mut Self) -> Result<O::Response, ErrorOf<O>>,
+    ) -> Result<O::Response, ErrorOf<O>> {
         let outer_trail = std::mem::take(&mut self.trail);
         let outcome = inner(self).await;
-        self.region = here;
         let mut trail = std::mem::replace(&mut self.trail, outer_trail);
-        let answer = outcome.as_ref().map(|answer| wire::json::encode(answer).unwrap_or_default());
-        let answer = answer.map_err(ServiceError::fault);
+        // An answer of which the event shows nothing may be secret: no copy of it is made.
+        let shown = |answer| match O::ANSWER_RECORDED {
+            [] => Vec::new(),
+            _ => wire::json::encode(answer).unwrap_or_default(),
+        };
+        let answer = outcome.as_ref().map(shown).map_err(ServiceError::fault);
         let (answer, body) = (answer.as_deref(), said(request));
         let mut event = pipeline::finish::<O>(
             self.caller,
@@ -39,11 +69,14 @@ impl<'a> Call<'a> {
             self.now,
             answer,
         );
-        event.aws_region = region.to_string();
+        event.aws_region = self.region.to_string();
         event.event_id = self.random().uuid().to_string();
-        event.user_identity.invoked_by = Some(O::Service::SOURCE.into());
-        self.trail.inner.append(&mut trail.inner);
-        self.trail.inner.push(event);
+        self.trail.contain(&mut trail);
+        match outcome {
+            // A change is undone with the rest if the call fails after all.
+            Ok(_) if !O::READ_ONLY => self.trail.happens_with_the_call(event),
+            _ => self.trail.happened(event),
+        }
         outcome
     }
 }

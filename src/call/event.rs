@@ -5,11 +5,12 @@ use crate::audit::{
     SessionIssuer, TlsDetails, UserIdentity,
 };
 use crate::authorize::{Caller, Conditions, Door};
+use crate::random::Random;
 use crate::services;
 use crate::types::{Arn, Principal, PrincipalKind, Region, Timestamp};
 use crate::wire::Fault;
 use serde_json::{Map, Value};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// What is known of a request before anything of its body is read.
@@ -28,10 +29,28 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// Of a call that a service makes inside the server: it comes over no network.
+    pub fn within(random: &dyn Random, region: &Region, service: &str) -> Self {
+        Self {
+            request_id: random.uuid().to_string(),
+            event_id: random.uuid().to_string(),
+            region: region.clone(),
+            source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            endpoint: None,
+            user_agent: service.to_owned(),
+            tls: None,
+        }
+    }
+
+    fn is_within(&self) -> bool {
+        self.source_ip.is_unspecified()
+    }
+
     /// The condition keys that come with the request (IAM user guide, "AWS global condition context
     /// keys").
     pub(super) fn describe(&self, conditions: &mut Conditions, region: &Region, now: Timestamp) {
-        conditions.add("aws:securetransport", if self.tls.is_some() { "true" } else { "false" });
+        let secure = self.tls.is_some() || self.is_within();
+        conditions.add("aws:securetransport", if secure { "true" } else { "false" });
         conditions.add("aws:requestedregion", region.as_str());
         conditions.add("aws:currenttime", now.whole_secs().to_string());
         conditions.add("aws:epochtime", now.secs().to_string());
@@ -43,6 +62,9 @@ impl Arrival {
     /// an endpoint does not allow it (KMS developer guide, "Using VPC endpoint conditions in
     /// policies with AWS KMS permissions").
     pub(super) fn describe_network(&self, conditions: &mut Conditions) {
+        if self.is_within() {
+            return;
+        }
         let address = self.source_ip.to_string();
         match &self.endpoint {
             None => conditions.add("aws:sourceip", address),
@@ -99,6 +121,14 @@ pub(super) fn describe_services(
     }
 }
 
+/// An event that a call leaves behind.
+#[derive(Debug)]
+struct Inner {
+    event: Event,
+    /// Whether what it tells of is undone if the call fails.
+    with_the_call: bool,
+}
+
 /// What a call leaves behind for its event.
 #[derive(Debug, Default)]
 pub(crate) struct Trail {
@@ -108,13 +138,38 @@ pub(crate) struct Trail {
     answered: Map<String, Value>,
     /// What there is to say about the last refusal, for its encoded message.
     pub(super) refused: Option<String>,
-    /// Events of the calls made on the caller's behalf.
-    pub(super) inner: Vec<Event>,
+    /// Events of what happened within the call, and, once it is done, its own.
+    inner: Vec<Inner>,
     /// Who called, if that came out in the call only.
     identity: Option<UserIdentity>,
 }
 
 impl Trail {
+    /// Adds the event of what has happened whatever becomes of the call, such as a use of a key.
+    pub(super) fn happened(&mut self, event: Event) {
+        self.inner.push(Inner { event, with_the_call: false });
+    }
+    /// Adds the event of what happens with the call, or not at all.
+    pub(super) fn happens_with_the_call(&mut self, event: Event) {
+        self.inner.push(Inner { event, with_the_call: true });
+    }
+    /// Takes over what happened in a part of the call.
+    pub(super) fn contain(&mut self, part: &mut Self) {
+        self.inner.append(&mut part.inner);
+    }
+    pub(super) fn last_event(&mut self) -> Option<&mut Event> {
+        self.inner.last_mut().map(|inner| &mut inner.event)
+    }
+    /// All events so far, as they are if the call succeeds.
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.inner.iter().map(|inner| inner.event.clone()).collect()
+    }
+    /// The events of what has happened: with what the call did, or without.
+    pub(super) fn take_events(&mut self, committed: bool) -> Vec<Event> {
+        let all = std::mem::take(&mut self.inner).into_iter();
+        let happened = all.filter(|inner| committed || !inner.with_the_call);
+        happened.map(|inner| inner.event).collect()
+    }
     pub(super) fn identify(&mut self, caller: &Caller) {
         self.identity = Some(identity(caller));
     }
@@ -181,7 +236,11 @@ pub(super) fn blank(
         event_source: called.source.into(),
         event_name: called.name.into(),
         aws_region: arrival.region.to_string(),
-        source_ip_address: arrival.source_ip.to_string(),
+        // CloudTrail record contents, "sourceIPAddress": a service is named.
+        source_ip_address: match arrival.is_within() {
+            true => arrival.user_agent.clone(),
+            false => arrival.source_ip.to_string(),
+        },
         user_agent: arrival.user_agent.clone(),
         error_code: None,
         error_message: None,
@@ -278,6 +337,11 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         }
         PrincipalKind::WebIdentity { provider } => {
             return web_identity(principal, provider.as_ref());
+        }
+        // A service that does something by itself, in nobody's name.
+        PrincipalKind::Service { name } if principal.unique_id == *name => {
+            let service = UserIdentity::service(principal.account.as_str(), *name);
+            return UserIdentity { identity_type: Some(IdentityType::AwsService), ..service };
         }
         // As CloudTrail records whom IAM Roles Anywhere knows by a certificate.
         PrincipalKind::Service { .. } => {

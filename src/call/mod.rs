@@ -11,6 +11,7 @@ mod operation;
 mod outbox;
 mod pipeline;
 mod quota;
+mod reattempts;
 mod server;
 mod temporary;
 mod token;
@@ -21,14 +22,16 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use event::{Arrival, Via, identity};
 pub use heavy::Heavy;
 pub use operation::{
-    Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
+    Empty, Entry, Operation, OperationError, Reply, Run, Service, ServiceTable, Speech,
 };
 pub use outbox::{Outbox, Part, ReplayError, replay};
 pub use pipeline::{refuse, service_event};
+pub use reattempts::Reattempts;
 pub use server::Server;
 pub use unmodelled::{Unmodelled, run_unmodelled};
 
-use crate::audit::Event;
+/// What [`Call::record_event`] takes, for those who may not use the log itself.
+pub use crate::audit::Event;
 use crate::authorize::{
     self, AccessDenied, Account, Authorized, Caller, Conditions, NamedPolicy, Protected, authorize,
 };
@@ -36,9 +39,10 @@ use crate::policy::Policy;
 use crate::quotas::{Quota, Secret, Throttled};
 use crate::random::Random;
 use crate::store::Tx;
-use crate::types::{AccountId, Arn, Principal, Region, Timestamp};
+use crate::types::{AccountId, Arn, Principal, PrincipalKind, Region, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One call in progress. Time stands still inside it.
 #[derive(Debug)]
@@ -57,6 +61,10 @@ pub struct Call<'a> {
     via: Option<Via>,
     /// The keys that the call used, and for which operation: noted once it has succeeded.
     uses: Vec<Use>,
+    /// The versions of secrets that it answers, noted likewise.
+    reads: Vec<(Arn, String)>,
+    /// How the rotations ended that it put an end to, and how long they took: counted likewise.
+    rotations: Vec<(&'static str, Duration)>,
     /// The id that the event of the call made on the caller's behalf will have, while there is one.
     inner_event: Option<String>,
     /// Whether a conflict makes it run once more. It is one request all the same.
@@ -93,6 +101,8 @@ impl<'a> Call<'a> {
             region: &arrival.region,
             via: None,
             uses: Vec::new(),
+            reads: Vec::new(),
+            rotations: Vec::new(),
             inner_event: None,
             again,
             counted: Vec::new(),
@@ -257,6 +267,19 @@ impl<'a> Call<'a> {
         self.uses.push(Use { region, key_id, operation, event_id });
     }
 
+    /// Says that the caller is given a version of a secret. What a service reads for itself is not
+    /// noted: there is nobody to wait for.
+    pub fn reads_version(&mut self, secret: &Arn, version: &str) {
+        if !matches!(self.principal().kind, PrincipalKind::Service { .. }) {
+            self.reads.push((secret.clone(), version.to_owned()));
+        }
+    }
+
+    /// Says that the call puts an end to a rotation: what the metrics tell.
+    pub fn ends_rotation(&mut self, outcome: &'static str, took: Duration) {
+        self.rotations.push((outcome, took));
+    }
+
     /// Names a resource that the call made, for the audit event.
     pub fn touched(&mut self, kind: &'static str, arn: &Arn) {
         self.trail.touch(kind, arn.account(), arn.as_str());
@@ -284,9 +307,10 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Logs one more event with this call's own: of what the service does by itself because of it.
+    /// Logs one more event with this call's own, if it succeeds: of what the service does by itself
+    /// because of it.
     pub fn record_event(&mut self, event: Event) {
-        self.trail.inner.push(event);
+        self.trail.happens_with_the_call(event);
     }
 
     /// Runs `inner` as a call that `via` makes to another service on the caller's behalf: the
@@ -308,6 +332,7 @@ impl<'a> Call<'a> {
         let outcome = inner(self).await;
         let mut inner_trail = std::mem::replace(&mut self.trail, outer_trail);
         self.trail.refused = inner_trail.refused.take();
+        self.trail.contain(&mut inner_trail);
         self.via = outer_via;
         self.inner_event = outer_event;
         self.counted = outer_counted;
@@ -315,7 +340,8 @@ impl<'a> Call<'a> {
         let mut event =
             event::on_behalf(self, via, name, source, parameters, inner_trail, fault.as_ref());
         event.event_id = event_id;
-        self.trail.inner.push(event);
+        event.aws_region = self.region.to_string();
+        self.trail.happened(event);
         outcome
     }
 }

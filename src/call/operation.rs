@@ -52,7 +52,7 @@ pub struct Empty;
 /// An answer in JSON, or the fault. The front turns both into what the service's protocol wants.
 pub type Reply = Result<Vec<u8>, Fault>;
 
-type Run = for<'a> fn(
+pub type Run = for<'a> fn(
     &'a Server,
     &'a Caller,
     &'a Arrival,

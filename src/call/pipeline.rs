@@ -75,6 +75,7 @@ async fn attempt<O: Operation>(
     now: Timestamp,
 ) -> Done {
     let protocol = O::Service::table().protocol();
+    let mut trail = Trail::default();
     for attempt in 0..MAX_ATTEMPTS {
         let request: O = match json::decode(body) {
             Ok(request) => request,
@@ -83,25 +84,27 @@ async fn attempt<O: Operation>(
             }
         };
         let mut call = Call::begin(server, caller, arrival, now, attempt > 0);
-        match request.execute(&mut call).await {
-            Ok(response) => match commit::<O>(call, body, &response).await {
+        let executed = request.execute(&mut call).await;
+        trail = std::mem::take(&mut call.trail);
+        match executed {
+            Ok(response) => match commit::<O>(call, &mut trail, body, &response).await {
                 Ok(done) => return done,
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
-                    let mut done = failed::<O>(caller, arrival, body, now, error.into());
+                    let error = error.into();
+                    let mut done = failed::<O>(caller, arrival, body, now, error, &mut trail);
                     // The commit's outcome may be unknown, and its event lie in the outbox: this one
-                    // must not pass for it.
-                    for event in &mut done.events {
-                        event.event_id = server.random.uuid().to_string();
+                    // must not pass for it. The others may, so that none is logged twice.
+                    if let Some(own) = done.events.last_mut() {
+                        own.event_id = server.random.uuid().to_string();
                     }
                     return done;
                 }
             },
             Err(error) if error.is_conflict() => {}
             Err(error) => {
-                let mut trail = call.trail;
                 let refused = trail.refused.take();
-                let mut done = failed_with::<O>(caller, arrival, body, now, error, &mut trail);
+                let mut done = failed::<O>(caller, arrival, body, now, error, &mut trail);
                 if let Err(fault) = &mut done.reply {
                     encoded_message::attach(server, caller, fault, refused);
                 }
@@ -109,25 +112,25 @@ async fn attempt<O: Operation>(
             }
         }
     }
-    refused::<O>(caller, arrival, body, now, ErrorOf::<O>::from(Throttled).fault())
+    // Of all attempts the last one is told.
+    failed::<O>(caller, arrival, body, now, Throttled.into(), &mut trail)
 }
 
 /// Commits the call's writes together with its event.
 async fn commit<O: Operation>(
     mut call: Call<'_>,
+    trail: &mut Trail,
     body: &[u8],
     response: &O::Response,
 ) -> Result<Done, StoreError> {
     let encoded = json::encode(response)
         .map_err(|e| StoreError::Corrupt(format!("an answer cannot be encoded: {e}")))?;
-    let event =
-        finish::<O>(call.caller, call.arrival, body, &mut call.trail, call.now, Ok(&encoded));
-    let mut events = std::mem::take(&mut call.trail.inner);
-    events.push(event);
+    let event = finish::<O>(call.caller, call.arrival, body, trail, call.now, Ok(&encoded));
+    trail.happens_with_the_call(event);
     let in_outbox = !call.tx.is_read_only();
     if in_outbox {
         call.server.outbox.check()?;
-        Outbox::put(&mut call.tx, &call.arrival.event_id, events.clone())?;
+        Outbox::put(&mut call.tx, &call.arrival.event_id, trail.events())?;
     }
     call.tx.commit().await?;
     for used in call.uses {
@@ -139,22 +142,19 @@ async fn commit<O: Operation>(
         };
         call.server.last_uses.note(used.region, used.key_id, last);
     }
-    Ok(Done { reply: Ok(encoded), events, in_outbox })
+    for (secret, version) in &call.reads {
+        let reads = &call.server.last_uses.reads;
+        reads.note(secret, version, &call.caller.principal, call.now);
+    }
+    for (outcome, took) in call.rotations {
+        call.server.metrics.rotation_ended(outcome, took);
+    }
+    Ok(Done { reply: Ok(encoded), events: trail.take_events(true), in_outbox })
 }
 
 type ErrorOf<O> = <<O as Operation>::Service as Service>::Error;
 
 fn failed<O: Operation>(
-    caller: &Caller,
-    arrival: &Arrival,
-    body: &[u8],
-    now: Timestamp,
-    error: ErrorOf<O>,
-) -> Done {
-    failed_with::<O>(caller, arrival, body, now, error, &mut Trail::default())
-}
-
-fn failed_with<O: Operation>(
     caller: &Caller,
     arrival: &Arrival,
     body: &[u8],
@@ -168,7 +168,7 @@ fn failed_with<O: Operation>(
         tracing::error!(request = arrival.request_id, operation = O::NAME, %error, "call failed");
     }
     let event = finish::<O>(caller, arrival, body, trail, now, Err(&fault));
-    let mut events = std::mem::take(&mut trail.inner);
+    let mut events = trail.take_events(false);
     events.push(event);
     Done { reply: Err(fault), events, in_outbox: false }
 }
@@ -290,21 +290,11 @@ pub(super) fn recovery_event(server: &Server, region: &Region) -> Event {
 }
 
 fn own_event(server: &Server, source: &str, name: &str, account: &str, region: &Region) -> Event {
-    let random = &server.random;
-    let arrival = Arrival {
-        request_id: random.uuid().to_string(),
-        event_id: random.uuid().to_string(),
-        region: region.clone(),
-        source_ip: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-        endpoint: None,
-        user_agent: source.to_owned(),
-        tls: None,
-    };
+    let arrival = Arrival::within(&*server.random, region, source);
     let called = Called { source, name, read_only: false };
     let identity = UserIdentity::service(account, source);
     let now = server.clock.now();
     let mut event = event::blank(&arrival, called, identity, account.to_owned(), now);
-    event.source_ip_address = source.to_owned();
     event.event_type = EventType::AwsServiceEvent;
     event
 }

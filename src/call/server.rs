@@ -1,9 +1,10 @@
 //! Everything a call may reach. Built once at start; tests build it with stand-ins.
-use super::{Heavy, Outbox};
+use super::{Heavy, Outbox, Reattempts};
 use crate::audit::AuditSink;
 use crate::authorize::Caller;
 use crate::clock::Clock;
 use crate::federation::Issuers;
+use crate::functions::Functions;
 use crate::last_use::{Access, LastUses};
 use crate::machines::Machines;
 use crate::monitor::Metrics;
@@ -36,6 +37,9 @@ pub struct Server {
     pub last_uses: LastUses,
     /// Who else may act for users.
     pub services: Services,
+    /// What rotates secrets.
+    pub functions: Functions,
+    pub reattempts: Reattempts,
     /// Whose word is taken for web identities, and by which keys.
     pub issuers: Arc<Issuers>,
     /// Which certificates get which roles.

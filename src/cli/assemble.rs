@@ -5,6 +5,7 @@ use crate::audit::{self, AuditSink, Log};
 use crate::call::{self, Heavy, Outbox, Part, Server};
 use crate::clock::Clock;
 use crate::federation::Issuers;
+use crate::functions::Functions;
 use crate::identity::{AccessKey, Account, IdentityError, administrator};
 use crate::last_use::LastUses;
 use crate::machines::Machines;
@@ -46,6 +47,7 @@ pub struct Seams {
     pub regions: BTreeSet<Region>,
     pub quotas: quotas::Settings,
     pub services: Services,
+    pub functions: Functions,
     pub issuers: Arc<Issuers>,
     pub machines: Machines,
     pub public_url: Option<String>,
@@ -186,6 +188,8 @@ async fn assemble(
         heavy: Heavy::default(),
         last_uses: LastUses::default(),
         services: seams.services,
+        functions: seams.functions,
+        reattempts: Default::default(),
         issuers: seams.issuers,
         machines: seams.machines,
         public_url: seams.public_url,

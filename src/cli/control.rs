@@ -5,6 +5,7 @@ use super::{StartError, device};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::{self, AskError, Command, Output};
+use crate::functions::Functions;
 use crate::machines::Machines;
 use crate::random::SystemRandom;
 use crate::services::Services;
@@ -55,18 +56,12 @@ pub(super) fn run(
     show: impl FnOnce(Result<Output, Failure>) -> Result<(), StartError>,
 ) -> Result<(), StartError> {
     super::harden();
-    super::start_logging(false);
+    super::logging::start(false);
     super::run_async(async { show(done(at, command).await) })
 }
 
-async fn done(at: &Where, command: Command) -> Result<Output, Failure> {
-    let config = match (&at.data, &at.config) {
-        (None, Some(file)) => Some(Config::read(file).map_err(StartError::from)?),
-        _ => None,
-    };
-    let given = at.data.as_deref().map(deployment_in);
-    let none = || StartError::Other("give --config or --data".into());
-    let data = config.as_ref().map(|config| config.data.clone()).or(given).ok_or_else(none)?;
+pub(super) async fn done(at: &Where, command: Command) -> Result<Output, Failure> {
+    let (data, config) = at.deployment()?;
     match control::ask(&data, &command, &progress).await {
         Ok(output) => Ok(output),
         Err(AskError::NobodyThere) => match config {
@@ -78,6 +73,27 @@ async fn done(at: &Where, command: Command) -> Result<Output, Failure> {
         },
         Err(AskError::Lost) => Err(Failure::Lost),
         Err(error) => Err(StartError::Other(error.to_string()).into()),
+    }
+}
+
+/// Has the running server do the command; there must be one.
+pub(super) async fn asked(at: &Where, command: &Command) -> Result<Output, StartError> {
+    let (data, _) = at.deployment()?;
+    let failed = |error: AskError| StartError::Other(format!("{}: {error}", data.display()));
+    control::ask(&data, command, &progress).await.map_err(failed)
+}
+
+impl Where {
+    /// Its directory, and its configuration if that was given.
+    fn deployment(&self) -> Result<(PathBuf, Option<Config>), StartError> {
+        match (&self.data, &self.config) {
+            (Some(data), _) => Ok((deployment_in(data), None)),
+            (None, Some(file)) => {
+                let config = Config::read(file)?;
+                Ok((config.data.clone(), Some(config)))
+            }
+            (None, None) => Err(StartError::Other("give --config or --data".into())),
+        }
     }
 }
 
@@ -96,6 +112,7 @@ async fn alone(at: &Where, config: &Config, command: Command) -> Result<Output, 
         regions: config.regions.clone(),
         quotas: config.quotas.clone(),
         issuers: Arc::default(),
+        functions: Functions::default(),
         services: Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?,
         machines: Machines::default(),
         public_url: config.federation.as_ref().map(|f| f.issuer.clone()),

@@ -1,7 +1,7 @@
 //! `claviger credentials`: the `credential_process` of a machine that has a certificate. It prints
 //! credentials as the AWS SDKs read them, and nothing else.
 use super::{CredentialsArguments, StartError};
-use crate::federation::trusted_roots;
+use crate::outgoing::trusted_roots;
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -64,7 +64,8 @@ fn failed(what: String) -> StartError {
 }
 
 fn tls(arguments: &CredentialsArguments) -> Result<ClientConfig, StartError> {
-    let roots = trusted_roots(arguments.ca.as_ref()).map_err(|error| failed(error.to_string()))?;
+    let roots =
+        trusted_roots(arguments.ca.as_deref()).map_err(|error| failed(error.to_string()))?;
     let bad = |path: &Path| {
         let path = path.to_owned();
         move |error| failed(format!("{}: {error}", path.display()))

@@ -6,6 +6,7 @@ use super::serve::{Sockets, bind, serve};
 use super::{DevArguments, StartError, device};
 use crate::call::Server;
 use crate::clock::MovableClock;
+use crate::functions::{self, Functions};
 use crate::http::{DevTools, Proxies, check_plain_allowed};
 use crate::machines::Machines;
 use crate::quotas::Settings;
@@ -83,7 +84,7 @@ pub(super) fn run(arguments: &DevArguments) -> Result<(), StartError> {
         under_softhsm_conf(&dir)?;
     }
     super::harden();
-    super::start_logging(false);
+    super::logging::start(false);
     // Before anything is made in it: two first starts at once would make two tokens.
     let _lock = files::lock(&dir)?;
     let hsm =
@@ -109,6 +110,7 @@ async fn start(
         // Tests of a program call as fast as they can.
         quotas: Settings::default(),
         services: Services::default(),
+        functions: functions(arguments.functions.as_deref())?,
         issuers: Arc::default(),
         machines: Machines::default(),
         public_url: None,
@@ -140,6 +142,21 @@ async fn start(
         Some(tools),
     )
     .await
+}
+
+/// The `[[function]]` sections of a file.
+fn functions(path: Option<&Path>) -> Result<Functions, StartError> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        #[serde(default)]
+        function: Vec<functions::Settings>,
+    }
+    let Some(path) = path else { return Ok(Functions::default()) };
+    let bad = |what: String| StartError::Setup(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
+    let file: File = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    Functions::new(&file.function).map_err(|e| bad(e.to_string()))
 }
 
 fn tools(opened: &Opened, clock: Arc<MovableClock>, dir: PathBuf, seeds: Vec<Seed>) -> DevTools {

@@ -4,6 +4,7 @@ use super::control::print;
 use super::{ConfigArguments, StartError, device};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::functions::Functions;
 use crate::machines::Machines;
 use crate::random::SystemRandom;
 use crate::services::Services;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::harden();
-    super::start_logging(false);
+    super::logging::start(false);
     let config = Config::read(&arguments.config)?;
     let hsm = device::configured(&config, arguments.insecure_software_root)?;
     let seams = Seams {
@@ -21,6 +22,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         regions: config.regions.clone(),
         quotas: config.quotas.clone(),
         services: Services::default(),
+        functions: Functions::default(),
         issuers: Arc::default(),
         machines: Machines::default(),
         public_url: None,

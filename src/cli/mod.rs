@@ -1,4 +1,4 @@
-//! The commands. Each is a file; this one has their arguments, the exit codes and the logging.
+//! The commands. Each is a file; this one has their arguments and the exit codes.
 mod account;
 mod assemble;
 mod control;
@@ -11,7 +11,9 @@ mod env_file;
 mod explain;
 mod files;
 mod init;
+mod logging;
 mod policy;
+mod secret;
 mod serve;
 mod start_error;
 
@@ -73,6 +75,9 @@ enum Command {
     Account(account::AccountCommand),
     /// Say why a request is, or was, allowed or denied; or what another policy would change
     Explain(Box<explain::ExplainArguments>),
+    /// Say how a secret is doing: who reads which version of it
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Look at policy documents
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -95,6 +100,9 @@ struct DevArguments {
     /// Root credentials of a further account, such as test:test:000000000000. Repeatable
     #[arg(long, value_name = "KEY:SECRET:ACCOUNT", value_parser = dev::parse_credentials)]
     credentials: Vec<Seed>,
+    /// Rotation functions: a file with [[function]] sections, as in a configuration
+    #[arg(long, value_name = "FILE")]
+    functions: Option<PathBuf>,
     /// Keep the root key in a file instead of a token: for machines without SoftHSM, never for
     /// secrets
     #[arg(long)]
@@ -140,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Account(command) => account::main(command),
         Command::Explain(arguments) => explain::main(&arguments),
+        Command::Secret(command) => secret::main(&command),
         Command::Policy(command) => return policy::run(&command),
         Command::Credentials(arguments) => credentials::run(&arguments),
     };
@@ -166,16 +175,6 @@ fn tls(files: &TlsFiles) -> Result<Tls, TlsError> {
         Some(authorities) => tls.with_client_certificates(authorities, files.client_crl.as_deref()),
         None => Ok(tls),
     }
-}
-
-/// Logs to standard error: lines for people, or JSON for machines.
-fn start_logging(json: bool) {
-    let wanted = std::env::var("CLAVIGER_LOG").unwrap_or_else(|_| "info".into());
-    // The binding complains of every mechanism that it has no name for; `doctor` lists them.
-    let filter = tracing_subscriber::EnvFilter::new(format!("{wanted},cryptoki=off"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second start in one process, as tests do, keeps the first logger.
-    let _ = if json { log.json().try_init() } else { log.try_init() };
 }
 
 /// A device that hangs may not keep the process from ending: by then everything is closed.

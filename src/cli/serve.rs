@@ -7,11 +7,13 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::Socket;
 use crate::federation::Issuers;
+use crate::functions::Functions;
 use crate::http::{Admin, DevTools, Entrance, Front, Limits, Listener, Proxies, Tls};
 use crate::machines::Machines;
 use crate::random::SystemRandom;
+use crate::rotation::{Dispatch, Scheduler};
 use crate::services::Services;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket};
@@ -20,7 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::harden();
-    super::start_logging(true);
+    super::logging::start(true);
     let config = Config::read(&arguments.config)?;
     let tls = config.tls.as_ref().map(super::tls).transpose()?;
     let mut entrances = Vec::new();
@@ -30,6 +32,8 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     let hsm = device::configured(&config, arguments.insecure_software_root)?;
     let issuers = Issuers::new(&config.oidc).map_err(|e| StartError::Setup(e.to_string()))?;
     let services = Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?;
+    let functions =
+        Functions::new(&config.functions).map_err(|e| StartError::Setup(e.to_string()))?;
     let machines = Machines::new(&config.machines).map_err(|e| StartError::Setup(e.to_string()))?;
     let seams = Seams {
         hsm,
@@ -38,6 +42,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         regions: config.regions.clone(),
         quotas: config.quotas.clone(),
         services,
+        functions,
         issuers: Arc::new(issuers),
         machines,
         public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
@@ -62,6 +67,10 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
 /// Connections that the kernel keeps until they are accepted. One too many is not refused but
 /// dropped, and its client tries again a second later; the usual 128 are a burst of ten milliseconds.
 const BACKLOG: u32 = 4096;
+
+/// What this process calls itself in leases on rotations. A store has one process at a time, so that
+/// what it finds under this name is what it, or its predecessor, left behind.
+const NODE: &str = "local";
 
 /// Where a server listens.
 pub(super) struct Sockets {
@@ -99,6 +108,9 @@ pub(super) async fn serve(
         let _ = stop.send(true);
     });
     let work = tokio::spawn(background::run(server.clone()));
+    let invoke = Arc::new(Dispatch::new(server.clone(), own_address(&sockets)));
+    let scheduler = Scheduler::new(server.clone(), NODE.into(), invoke);
+    let rotations = tokio::spawn(scheduler.run());
     let commands = listen_for_commands(&server, data);
     let admin = Admin::new(server.clone());
     let beside = sockets.admin.is_none()
@@ -131,15 +143,29 @@ pub(super) async fn serve(
         tracing::info!(?stats, "an endpoint stopped");
     }
     work.abort();
+    rotations.abort();
     if let Some(task) = commands {
         task.abort();
     }
     if let Some(task) = separate {
         task.abort();
     }
+    server.last_uses.reads.hurry();
     background::sweep(&server).await;
     log.close().await?;
     Ok(())
+}
+
+/// Where functions that run on this machine reach the API.
+fn own_address(sockets: &Sockets) -> Option<String> {
+    let mut address = sockets.api.local_addr().ok().filter(|_| sockets.tls.is_none())?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Some(format!("http://{address}"))
 }
 
 /// Serves the operator's commands. Where there can be no socket, the API is served all the same.

@@ -4,12 +4,18 @@
 //! the same [`execute`].
 mod accounts;
 mod client;
+mod drain;
 mod explain;
+mod rotation;
+mod secret;
 mod socket;
 
 pub use accounts::AccountEntry;
 pub use client::{AskError, ask};
+pub use drain::{Drain, DrainReader, DrainVersion};
 pub use explain::{Attach, Changed, EventReport, Grouped, Question, Report, Span, WhatIf};
+pub use rotation::{AttemptReport, RotationReport, RunReport};
+pub use secret::WhichSecret;
 pub use socket::Socket;
 
 use crate::audit::AuditError;
@@ -36,6 +42,11 @@ pub enum Command {
         id: String,
     },
     WhatIf(WhatIf),
+    SecretRotation(WhichSecret),
+    DrainSecret {
+        which: WhichSecret,
+        idle_seconds: i64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +56,8 @@ pub enum Output {
     Explained(Report),
     Event(EventReport),
     WhatIf(Changed),
+    SecretRotation(RotationReport),
+    Drain(Drain),
 }
 
 /// Why a command failed, for the operator's eyes: nothing of it needs hiding.
@@ -81,6 +94,12 @@ pub async fn execute(
         Command::ListAccounts => Output::Accounts(accounts::list(server).await?),
         Command::Explain(question) => Output::Explained(question.answer(server).await?),
         Command::ExplainEvent { id } => Output::Event(explain::of_event(server, &log, &id).await?),
+        Command::SecretRotation(which) => {
+            Output::SecretRotation(rotation::of(server, &which).await?)
+        }
+        Command::DrainSecret { which, idle_seconds } => {
+            Output::Drain(drain::of(server, &which, idle_seconds).await?)
+        }
         Command::WhatIf(what_if) => Output::WhatIf(what_if.replay(server, &log, progress).await?),
     })
 }

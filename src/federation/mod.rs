@@ -5,7 +5,7 @@ mod issuers;
 mod jwks;
 mod jwt;
 
-pub use discovery::{FetchError, trusted_roots};
+pub use discovery::FetchError;
 pub use issuers::{Issuers, IssuersError, NoKeys, Settings};
 pub use jwks::Jwks;
 pub use jwt::{Claims, InvalidToken, Token};

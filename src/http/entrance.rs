@@ -73,7 +73,8 @@ fn address(text: &str) -> Option<IpAddr> {
             text.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip())).ok()?
         }
     };
-    Some(address.to_canonical())
+    // No client is nowhere; inside the server that address stands for calls of its own.
+    Some(address.to_canonical()).filter(|address| !address.is_unspecified())
 }
 
 #[cfg(test)]
@@ -139,6 +140,9 @@ mod tests {
             "_hidden",
             "198.51.100",
             "198.51.100.256",
+            "0.0.0.0",
+            "::ffff:0.0.0.0",
+            "[::]:443",
             "0198.51.100.7",
             "198.51.100.7/32",
             "198.51.100.7 10.0.0.9",

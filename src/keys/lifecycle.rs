@@ -114,11 +114,6 @@ impl Record for DueKey {
     const CACHED: bool = false;
 }
 
-/// Milliseconds in as many digits as an i64 needs, so that the order of keys is that of times.
-pub(super) fn due_part(at: Timestamp) -> String {
-    format!("{:019}", at.0.max(0))
-}
-
 impl Authorized<Found> {
     pub fn enable(&self, tx: &mut Tx<'_>) -> Result<(), KeyError> {
         self.permits("EnableKey")?;
@@ -180,7 +175,7 @@ impl Authorized<Found> {
                 let state = self.state.in_words();
                 return Err(KeyError::InvalidState(self.arn.clone(), state));
             }
-            tx.delete::<DueKey>(&[&due_part(end), self.region.as_str(), &self.id])?;
+            tx.delete::<DueKey>(&[&end.row_part(), self.region.as_str(), &self.id])?;
         }
         let state = KeyState::Disabled;
         let key = Key { state, deletion: None, deletion_window_days: None, ..Key::clone(self) };
@@ -199,7 +194,7 @@ impl Key {
     ) -> Result<Arc<Self>, StoreError> {
         let end = now.plus_secs(days * SECONDS_PER_DAY);
         let due = DueKey { region: self.region.clone(), id: self.id.clone() };
-        tx.put(&[&due_part(end), self.region.as_str(), &self.id], due)?;
+        tx.put(&[&end.row_part(), self.region.as_str(), &self.id], due)?;
         let state = KeyState::PendingDeletion;
         Self { state, deletion: Some(end), deletion_window_days: None, ..self }.save(tx)
     }
@@ -213,7 +208,7 @@ pub async fn due(
 ) -> Result<Vec<(Region, String)>, KeyError> {
     // Listed by time: the first that is not due ends the search.
     let page = tx.list_all::<DueKey>(limit).await?;
-    let now = due_part(now);
+    let now = now.row_part();
     Ok(page
         .into_iter()
         .take_while(|(parts, _)| parts.first().is_some_and(|at| *at <= now))
@@ -231,7 +226,7 @@ pub async fn destroy(
 ) -> Result<Option<Arc<Key>>, KeyError> {
     let Some(key) = Key::load(tx, region, id).await? else { return Ok(None) };
     let Some(end) = key.deletion.filter(|end| *end <= now) else { return Ok(None) };
-    tx.delete::<DueKey>(&[&due_part(end), region.as_str(), id])?;
+    tx.delete::<DueKey>(&[&end.row_part(), region.as_str(), id])?;
     for alias in &key.aliases {
         tx.delete::<Alias>(&[key.account.as_str(), region.as_str(), alias])?;
     }

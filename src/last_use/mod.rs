@@ -2,8 +2,10 @@
 //! the background every second, so that no call waits for it. A crash loses the last second's notes,
 //! never older ones. (AWS KMS API reference, GetKeyLastUsage.)
 mod access;
+mod reads;
 
 pub use access::{Access, Accesses};
+pub use reads::{MOST_READERS, Noted, Reader, Reads};
 
 use crate::seal::Table;
 use crate::store::{Record, Store, StoreError, Tx};
@@ -36,6 +38,8 @@ pub struct LastUses {
     keys: Mutex<HashMap<(Region, String), LastUse>>,
     /// The same for access keys and roles.
     pub access: Accesses,
+    /// Who read which version of a secret.
+    pub reads: Reads,
 }
 
 impl LastUses {

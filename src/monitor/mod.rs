@@ -21,6 +21,16 @@ struct Service {
     service: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    outcome: &'static str,
+}
+
+/// From 100 ms to about an hour, doubling.
+fn rotation_durations() -> Histogram {
+    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(0.1, 2.0, 16))
+}
+
 /// From 100 µs to about 1.6 s, doubling.
 fn durations() -> Histogram {
     Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(0.0001, 2.0, 15))
@@ -34,6 +44,10 @@ pub struct Metrics {
     connections_open: Gauge,
     connections_refused: Gauge,
     connections_timed_out: Gauge,
+    rotations_started: Counter,
+    rotations_ended: Family<Ended, Counter>,
+    rotation_durations: Histogram,
+    rotations_overdue: Gauge,
 }
 
 impl Default for Metrics {
@@ -52,6 +66,18 @@ impl Default for Metrics {
         let connections_timed_out = Gauge::default();
         let help = "Connections cut at a deadline since the start";
         registry.register("connections_timed_out", help, connections_timed_out.clone());
+        let rotations_started = Counter::default();
+        let help = "Rotations of secrets that began";
+        registry.register("rotations_started", help, rotations_started.clone());
+        let rotations_ended = Family::default();
+        let help = "Rotations of secrets that ended, by outcome";
+        registry.register("rotations_ended", help, rotations_ended.clone());
+        let rotation_durations = rotation_durations();
+        let help = "Time from the beginning of a rotation to its end, in seconds";
+        registry.register("rotation_duration_seconds", help, rotation_durations.clone());
+        let rotations_overdue = Gauge::default();
+        let help = "Secrets that were not rotated in their last window";
+        registry.register("rotation_overdue", help, rotations_overdue.clone());
         let build: Family<Vec<(&str, &str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "The version that runs", build);
@@ -62,6 +88,10 @@ impl Default for Metrics {
             connections_open,
             connections_refused,
             connections_timed_out,
+            rotations_started,
+            rotations_ended,
+            rotation_durations,
+            rotations_overdue,
         }
     }
 }
@@ -85,6 +115,20 @@ impl Metrics {
         self.connections_open.set(signed(open));
         self.connections_refused.set(signed(refused));
         self.connections_timed_out.set(signed(timed_out));
+    }
+
+    pub fn rotation_started(&self) {
+        self.rotations_started.inc();
+    }
+
+    pub fn rotation_ended(&self, outcome: &'static str, took: Duration) {
+        self.rotations_ended.get_or_create(&Ended { outcome }).inc();
+        self.rotation_durations.observe(took.as_secs_f64());
+    }
+
+    /// How many secrets were not rotated when it was their time.
+    pub fn rotations_overdue(&self, secrets: usize) {
+        self.rotations_overdue.set(i64::try_from(secrets).unwrap_or(i64::MAX));
     }
 
     /// The page that a scraper gets.

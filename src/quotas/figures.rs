@@ -121,6 +121,8 @@ pub static FIGURES: &[Figure] = &[
         "ChangeSecret",
         50.0,
         &[
+            "AssociateCrossAccountReplica",
+            "DisassociateCrossAccountReplica",
             "PutSecretValue",
             "RemoveRegionsFromReplication",
             "ReplicateSecretToRegions",
@@ -141,6 +143,7 @@ pub static FIGURES: &[Figure] = &[
         &[
             "DeleteResourcePolicy",
             "GetResourcePolicy",
+            "ListResourcePolicies",
             "PutResourcePolicy",
             "ValidateResourcePolicy",
         ],

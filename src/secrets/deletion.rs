@@ -1,5 +1,5 @@
 //! The end of a secret: scheduled, restored, destroyed.
-use super::{FoundSecret, Secret, SecretError, Version};
+use super::{FoundSecret, Secret, SecretError, Version, rotation};
 use crate::authorize::Authorized;
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
@@ -26,11 +26,6 @@ impl Record for DueSecret {
     const CACHED: bool = false;
 }
 
-/// Milliseconds in as many digits as an i64 needs, so that the order of keys is that of times.
-fn due_part(at: Timestamp) -> String {
-    format!("{:019}", at.0.max(0))
-}
-
 fn put_due(tx: &mut Tx<'_>, secret: &Secret, end: Timestamp) -> Result<(), StoreError> {
     let due = DueSecret {
         account: secret.account.clone(),
@@ -38,13 +33,13 @@ fn put_due(tx: &mut Tx<'_>, secret: &Secret, end: Timestamp) -> Result<(), Store
         name: secret.name.clone(),
     };
     let key = [secret.account.as_str(), secret.region.as_str(), &secret.name];
-    tx.put(&[&[due_part(end).as_str()], &key[..]].concat(), due).map(drop)
+    tx.put(&[&[end.row_part().as_str()], &key[..]].concat(), due).map(drop)
 }
 
 fn delete_due(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), StoreError> {
     let Some(end) = secret.deletion else { return Ok(()) };
     let key = [secret.account.as_str(), secret.region.as_str(), &secret.name];
-    tx.delete::<DueSecret>(&[&[due_part(end).as_str()], &key[..]].concat())
+    tx.delete::<DueSecret>(&[&[end.row_part().as_str()], &key[..]].concat())
 }
 
 impl Authorized<FoundSecret> {
@@ -55,6 +50,7 @@ impl Authorized<FoundSecret> {
         days: i64,
         now: Timestamp,
     ) -> Result<Timestamp, SecretError> {
+        self.deletable()?;
         if !(SHORTEST_WINDOW_DAYS..=LONGEST_WINDOW_DAYS).contains(&days) {
             return Err(SecretError::InvalidParameter(format!(
                 "The RecoveryWindowInDays value must be between {SHORTEST_WINDOW_DAYS} and \
@@ -70,12 +66,14 @@ impl Authorized<FoundSecret> {
     }
 
     /// Destroys the secret now, without a way back.
-    pub fn delete_now(&self, tx: &mut Tx<'_>) -> Result<(), SecretError> {
-        remove(tx, self)
+    pub async fn delete_now(&self, tx: &mut Tx<'_>) -> Result<(), SecretError> {
+        self.deletable()?;
+        remove(tx, self).await
     }
 
     /// Ends the recovery window. A secret that is not in one stays as it is.
     pub fn restore(&self, tx: &mut Tx<'_>) -> Result<(), SecretError> {
+        self.written_here()?;
         if self.deletion.is_none() {
             return Ok(());
         }
@@ -94,7 +92,7 @@ pub async fn due(
 ) -> Result<Vec<Arc<DueSecret>>, SecretError> {
     // Listed by time: the first that is not due ends the search.
     let rows = tx.list_all::<DueSecret>(limit).await?;
-    let now = due_part(now);
+    let now = now.row_part();
     let over = |at: &String| *at <= now;
     Ok(rows
         .into_iter()
@@ -113,15 +111,16 @@ pub async fn destroy(
     let found = Secret::load(tx, &due.account, &due.region, &due.name).await?;
     let over = |secret: &Arc<Secret>| secret.deletion.is_some_and(|end| end <= now);
     let Some(secret) = found.filter(over) else { return Ok(None) };
-    remove(tx, &secret)?;
+    remove(tx, &secret).await?;
     Ok(Some(secret))
 }
 
-fn remove(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), SecretError> {
+pub(super) async fn remove(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), SecretError> {
     delete_due(tx, secret)?;
+    rotation::forget(tx, secret).await?;
     for (id, _) in secret.versions.iter() {
         Version::delete(tx, secret, id)?;
     }
-    tx.delete::<Secret>(&[secret.account.as_str(), secret.region.as_str(), &secret.name])?;
+    secret.delete(tx)?;
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! A secret while it is being changed: several changes, one write.
-use super::{FoundSecret, SealedValue, Secret, SecretError, Version, VersionMeta};
+use super::{CURRENT, FoundSecret, SealedValue, Secret, SecretError, Version, VersionMeta};
 use crate::authorize::Authorized;
 use crate::store::Tx;
 use crate::types::{Tags, Timestamp};
@@ -22,8 +22,22 @@ impl Deref for Edit {
 }
 
 impl Authorized<FoundSecret> {
-    /// Begins to change a secret, unless it is scheduled for deletion.
+    /// Begins to change a secret, unless it is scheduled for deletion, or a replica: that changes with
+    /// its primary only.
     pub fn edit(&self) -> Result<Edit, SecretError> {
+        self.has_own_values()?;
+        self.edit_metadata()
+    }
+
+    /// Begins to change what a replica of another account has of its own: all but values and labels.
+    pub fn edit_metadata(&self) -> Result<Edit, SecretError> {
+        self.written_here()?;
+        self.edit_key()
+    }
+
+    /// Begins to change the key that a secret is under: the one thing that a replica has of its own
+    /// (Secrets Manager user guide, "Promote a replica secret to a standalone secret").
+    pub fn edit_key(&self) -> Result<Edit, SecretError> {
         self.alive()?;
         Ok(Edit { secret: Secret::clone(self), changed: false })
     }
@@ -57,12 +71,17 @@ impl Edit {
         now: Timestamp,
     ) -> Result<(), SecretError> {
         let secret = self.change();
-        let meta = VersionMeta::new(now, sealed.key);
+        let mut meta = VersionMeta::new(now, sealed.key);
+        // Of a version that a rotation announced.
+        meta.stages = secret.versions.get(id).map(|one| one.stages.clone()).unwrap_or_default();
         secret.versions.add(id, meta, labels)?;
         for gone in secret.versions.prune(now)? {
             Version::delete(tx, secret, &gone)?;
         }
         sealed.version.save(tx, secret, id)?;
+        if secret.versions.holder(CURRENT).is_some_and(|(current, _)| current == id) {
+            self.value_changed(now);
+        }
         Ok(())
     }
 
@@ -93,7 +112,7 @@ impl Edit {
         Ok(self.secret.save(tx)?)
     }
 
-    fn change(&mut self) -> &mut Secret {
+    pub(super) fn change(&mut self) -> &mut Secret {
         self.changed = true;
         &mut self.secret
     }

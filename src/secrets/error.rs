@@ -24,6 +24,12 @@ pub enum SecretError {
     LimitExceeded(String),
     #[error("The NextToken value is invalid.")]
     InvalidNextToken,
+    #[error("{0}")]
+    MalformedPolicy(&'static str),
+    #[error("Secrets Manager can't find the specified resource policy.")]
+    NoSuchPolicy,
+    #[error("You can't attach a resource-based policy that allows broad access to the secret.")]
+    PublicPolicy,
     #[error("Secrets Manager can't encrypt the secret value: {0}")]
     Encryption(KeyError),
     /// The key said no, or what it opened does not open the value; then there is nothing to add.
@@ -33,6 +39,11 @@ pub enum SecretError {
     /// the KMS call does.
     #[error("Access to KMS is not allowed")]
     KmsDenied,
+    #[error(
+        "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function \
+         policy grants access to the principal secretsmanager.amazonaws.com."
+    )]
+    CannotInvoke,
     #[error("{0}")]
     AccessDenied(#[from] AccessDenied),
     /// Also when it was KMS that the caller has used too much.

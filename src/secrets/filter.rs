@@ -1,5 +1,5 @@
 //! The filters of ListSecrets (Secrets Manager API reference, "Filter").
-use super::{Secret, SecretError};
+use super::{Replication, Secret, SecretError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attribute {
@@ -68,12 +68,15 @@ impl Attribute {
             Self::Name => vec![&secret.name],
             Self::TagKey => keys.collect(),
             Self::TagValue => values.collect(),
-            // Only replicated secrets and those of another service have these, and neither kind
-            // is served.
-            Self::PrimaryRegion | Self::OwningService => Vec::new(),
+            // What DescribeSecret shows: only what is replicated has one.
+            Self::PrimaryRegion if secret.replication == Replication::Alone => Vec::new(),
+            Self::PrimaryRegion => vec![secret.primary_region().as_str()],
+            // No service makes secrets of its own here.
+            Self::OwningService => Vec::new(),
             Self::All => {
                 let name = std::iter::once(secret.name.as_str());
-                name.chain(description).chain(keys).chain(values).collect()
+                let region = Self::PrimaryRegion.of(secret);
+                name.chain(description).chain(keys).chain(values).chain(region).collect()
             }
         }
     }
@@ -112,6 +115,7 @@ fn words(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::secrets::secret::tests::secret;
+    use std::collections::BTreeMap;
 
     fn passes(key: &str, values: &[&str]) -> bool {
         let mut subject = secret("prod/DbPassword1");
@@ -158,6 +162,24 @@ mod tests {
         ] {
             assert_eq!(passes(key, &[value]), expected, "{key} {value}");
             assert_eq!(passes(key, &[&format!("!{value}")]), !expected, "{key} !{value}");
+        }
+    }
+
+    #[test]
+    fn replicated_secrets_have_a_primary_region() {
+        let primary = "us-east-1".parse().unwrap();
+        let replica = Secret { replication: Replication::Replica { primary }, ..secret("a") };
+        let primary = Secret { replication: Replication::Primary(BTreeMap::new()), ..secret("b") };
+        let alone = secret("c");
+        for (value, expected) in [
+            ("us-", [true, false, false]),
+            ("eu-west-1", [false, true, false]),
+            ("!us-east-1", [false, true, true]),
+            ("EU", [false, false, false]),
+        ] {
+            let filter = Filter::parse(Some("primary-region"), Some(vec![value.into()])).unwrap();
+            let passed = [&replica, &primary, &alone].map(|secret| filter.passes(secret));
+            assert_eq!(passed, expected, "{value}");
         }
     }
 

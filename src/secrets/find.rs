@@ -4,6 +4,7 @@ use super::secret::{SUFFIX_CHARS, arn_of, check_name};
 use super::{FoundSecret, Secret, SecretError};
 use crate::store::{StoreError, Tx};
 use crate::types::{AccountId, Arn, Region};
+use std::sync::Arc;
 
 /// Why a secret was not found, so that the caller of [`find`] can ask for permission before it says
 /// so, and tell a stranger nothing.
@@ -68,7 +69,7 @@ fn parse(account: &AccountId, region: &Region, named: &str) -> Result<Target, Mi
     };
     let arn: Arn = named.parse().map_err(|_| invalid())?;
     let owner: AccountId = arn.account().parse().map_err(|_| invalid())?;
-    let id = arn.resource().strip_prefix("secret:").ok_or_else(invalid)?;
+    let id = id_in(&arn).ok_or_else(invalid)?;
     check_name(id).map_err(|_| invalid())?;
     if arn.service() != "secretsmanager" {
         return Err(invalid());
@@ -82,6 +83,32 @@ fn parse(account: &AccountId, region: &Region, named: &str) -> Result<Target, Mi
     match without_suffix(id).map(str::to_owned) {
         Some(name) => Ok(Target { owner, name, arn: Some(arn) }),
         None => Ok(Target { owner, name: id.to_owned(), arn: None }),
+    }
+}
+
+/// What the ARN of a secret says after `secret:`.
+pub(super) fn id_in(arn: &Arn) -> Option<&str> {
+    arn.resource().strip_prefix("secret:")
+}
+
+/// The name in the whole ARN of a secret.
+pub fn name_in(arn: &Arn) -> Option<&str> {
+    without_suffix(id_in(arn)?)
+}
+
+impl Secret {
+    /// The secret of this whole ARN, whosever it is.
+    pub(super) async fn by_arn(
+        tx: &mut Tx<'_>,
+        arn: &Arn,
+    ) -> Result<Option<Arc<Self>>, StoreError> {
+        let (Some(name), Ok(account), Ok(region)) =
+            (name_in(arn), arn.account().parse(), arn.region().parse())
+        else {
+            return Ok(None);
+        };
+        let found = Self::load(tx, &account, &region, name).await?;
+        Ok(found.filter(|found| found.arn == *arn))
     }
 }
 

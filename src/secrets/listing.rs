@@ -1,7 +1,9 @@
 //! The secrets of an account and region: filtered, sorted, a page at a time.
 use super::{Filter, Secret, SecretError};
-use crate::store::Tx;
-use crate::types::{AccountId, Region, Timestamp};
+use crate::seal::Table;
+use crate::store::{Record, StoreError, Tx};
+use crate::types::{AccountId, Region};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// How many are read from the store at a time.
@@ -42,34 +44,112 @@ pub struct Listing {
     pub next: Option<String>,
 }
 
-/// Reads every secret of the account in the region: what is sorted by date has no index. With the
-/// 500 000 that AWS allows this is slow, not wrong.
+/// A secret, filed under the moment it was made and its name: what lists in AWS's usual order are read
+/// from.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct ByCreation {}
+
+impl Record for ByCreation {
+    const TABLE: Table = Table::new("secret-created");
+    const CACHED: bool = false;
+}
+
+impl ByCreation {
+    pub(super) fn put(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), StoreError> {
+        let made = secret.created.row_part();
+        let key = [secret.account.as_str(), secret.region.as_str(), &made, &secret.name];
+        tx.put(&key, Self {}).map(drop)
+    }
+
+    pub(super) fn delete(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), StoreError> {
+        let made = secret.created.row_part();
+        let key = [secret.account.as_str(), secret.region.as_str(), &made, &secret.name];
+        tx.delete::<Self>(&key)
+    }
+}
+
+/// A page of the account's secrets in the region. In the order of creation or of names, from the first
+/// to the last, it reads little more than it answers; for the orders that have no index, and for
+/// filters in the order of creation, every secret there is. It keeps no more than a batch and a page.
 pub async fn list(
     tx: &Tx<'_>,
     account: &AccountId,
     region: &Region,
     query: &Query,
 ) -> Result<Listing, SecretError> {
+    let wanted = match (query.by, query.order) {
+        (SortBy::Created, Order::Ascending) if query.filters.is_empty() => {
+            by_creation(tx, account, region, query).await?
+        }
+        _ => by_name(tx, account, region, query).await?,
+    };
+    Ok(query.page_of(wanted))
+}
+
+/// A page of them and one more, if there are, read in the order of names.
+async fn by_name(
+    tx: &Tx<'_>,
+    account: &AccountId,
+    region: &Region,
+    query: &Query,
+) -> Result<Vec<Arc<Secret>>, SecretError> {
+    // Listed by name, neither what comes before the page is read nor what comes after it.
+    let in_order = query.by == SortBy::Name && query.order == Order::Ascending;
+    let batch = match in_order && query.filters.is_empty() {
+        true => query.size.saturating_add(1).min(BATCH),
+        false => BATCH,
+    };
+    let after = query.after.as_deref().filter(|_| in_order);
+    let mut after = after.and_then(|position| position.strip_prefix(' ')).map(str::to_owned);
     let mut wanted = Vec::new();
-    let mut after: Option<String> = None;
     loop {
-        let page = Secret::page(tx, account, region, after.as_deref(), BATCH).await?;
+        let page = Secret::page(tx, account, region, after.as_deref(), batch).await?;
         after = page.records.last().map(|(name, _)| name.clone()).filter(|_| page.more);
-        wanted
-            .extend(page.records.into_iter().map(|(_, secret)| secret).filter(|s| query.wants(s)));
-        if after.is_none() {
-            return Ok(query.page_of(wanted));
+        let secrets = page.records.into_iter().map(|(_, secret)| secret);
+        wanted.extend(secrets.filter(|secret| query.wants(secret)));
+        query.keep_page(&mut wanted);
+        if after.is_none() || in_order && wanted.len() > query.size {
+            return Ok(wanted);
+        }
+    }
+}
+
+/// The same in the order of creation: a page of them and one more, if there are.
+async fn by_creation(
+    tx: &Tx<'_>,
+    account: &AccountId,
+    region: &Region,
+    query: &Query,
+) -> Result<Vec<Arc<Secret>>, SecretError> {
+    let scope = [account.as_str(), region.as_str()];
+    let start = query.after.as_deref().and_then(|position| position.split_once(' '));
+    let mut after = start.map(|(made, name)| vec![made.to_owned(), name.to_owned()]);
+    let mut wanted = Vec::new();
+    loop {
+        let from: Vec<&str> = after.iter().flatten().map(String::as_str).collect();
+        let limit = query.size.saturating_add(1);
+        let page = tx.list_deep::<ByCreation>(&scope, &from, limit).await?;
+        for (parts, _) in &page.records {
+            let [made, name] = parts.as_slice() else { continue };
+            let secret = Secret::peek(tx, account, region, name).await?;
+            // One that was made anew meanwhile stands further down.
+            let is =
+                |secret: &Arc<Secret>| secret.created.row_part() == *made && query.wants(secret);
+            wanted.extend(secret.filter(is));
+        }
+        after = page.records.last().map(|(parts, _)| parts.clone()).filter(|_| page.more);
+        if after.is_none() || wanted.len() > query.size {
+            return Ok(wanted);
         }
     }
 }
 
 /// Where a secret stands in a list: its rank and its name, which holds no space.
 fn position(by: SortBy, secret: &Secret) -> String {
-    let digits = |at: Timestamp| format!("{:019}", at.0.max(0));
     let rank = match by {
-        SortBy::Created => digits(secret.created),
-        SortBy::Accessed => digits(secret.accessed.unwrap_or_default()),
-        SortBy::Changed => digits(secret.changed),
+        SortBy::Created => secret.created.row_part(),
+        SortBy::Accessed => secret.accessed.unwrap_or_default().row_part(),
+        SortBy::Changed => secret.changed.row_part(),
         SortBy::Name => String::new(),
     };
     format!("{rank} {}", secret.name)
@@ -81,13 +161,14 @@ impl Query {
             && self.filters.iter().all(|filter| filter.passes(secret))
     }
 
-    fn page_of(&self, all: Vec<Arc<Secret>>) -> Listing {
+    /// Drops what cannot be in the page, but for the first one that follows it, and sorts the rest.
+    fn keep_page(&self, secrets: &mut Vec<Arc<Secret>>) {
         let follows = |position: &String| match (&self.after, self.order) {
             (None, _) => true,
             (Some(after), Order::Ascending) => position > after,
             (Some(after), Order::Descending) => position < after,
         };
-        let mut rest: Vec<(String, Arc<Secret>)> = all
+        let mut rest: Vec<(String, Arc<Secret>)> = std::mem::take(secrets)
             .into_iter()
             .map(|secret| (position(self.by, &secret), secret))
             .filter(|(position, _)| follows(position))
@@ -96,10 +177,16 @@ impl Query {
             Order::Ascending => a.cmp(b),
             Order::Descending => b.cmp(a),
         });
-        let more = rest.len() > self.size;
-        rest.truncate(self.size);
-        let next = rest.last().map(|(position, _)| position.clone()).filter(|_| more);
-        Listing { secrets: rest.into_iter().map(|(_, secret)| secret).collect(), next }
+        rest.truncate(self.size.saturating_add(1));
+        secrets.extend(rest.into_iter().map(|(_, secret)| secret));
+    }
+
+    fn page_of(&self, mut secrets: Vec<Arc<Secret>>) -> Listing {
+        self.keep_page(&mut secrets);
+        let more = secrets.len() > self.size;
+        secrets.truncate(self.size);
+        let next = secrets.last().filter(|_| more).map(|secret| position(self.by, secret));
+        Listing { secrets, next }
     }
 }
 
@@ -107,6 +194,7 @@ impl Query {
 mod tests {
     use super::*;
     use crate::secrets::secret::tests::secret;
+    use crate::types::Timestamp;
 
     fn query(by: SortBy, order: Order) -> Query {
         Query { filters: Vec::new(), with_scheduled: false, by, order, after: None, size: 2 }
@@ -140,6 +228,35 @@ mod tests {
         ];
         for (by, order, expected) in cases {
             assert_eq!(pages(query(by, order)), expected, "{by:?} {order:?}");
+        }
+    }
+
+    /// However many secrets are read for a page, few stay in memory.
+    #[test]
+    fn what_cannot_be_in_the_page_is_dropped_after_each_batch() {
+        for order in [Order::Ascending, Order::Descending] {
+            for by in [SortBy::Created, SortBy::Accessed, SortBy::Changed, SortBy::Name] {
+                let query = query(by, order);
+                let made = |n: i64| {
+                    let at = Timestamp::from_secs(n * 7919 % 1000);
+                    let accessed = Some(at);
+                    let like = secret(&format!("{:03}", n * 7919 % 1000));
+                    Arc::new(Secret { created: at, changed: at, accessed, ..like })
+                };
+                let all: Vec<Arc<Secret>> = (0..1000).map(made).collect();
+                let mut kept = Vec::new();
+                for batch in all.chunks(100) {
+                    kept.extend_from_slice(batch);
+                    query.keep_page(&mut kept);
+                    assert_eq!(kept.len(), query.size + 1);
+                }
+                let names: Vec<&str> = kept.iter().map(|secret| secret.name.as_str()).collect();
+                let first = match order {
+                    Order::Ascending => ["000", "001", "002"],
+                    Order::Descending => ["999", "998", "997"],
+                };
+                assert_eq!(names, first, "{by:?} {order:?}");
+            }
         }
     }
 

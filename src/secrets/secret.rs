@@ -1,14 +1,17 @@
 //! A secret: what is known of it, apart from its values.
-use super::{Edit, SecretError, Versions};
+use super::find::id_in;
+use super::listing::ByCreation;
+use super::rotation::Rotation;
+use super::{CrossAccount, Edit, Replication, SecretError, Versions};
 use crate::authorize::{Authorized, Conditions, Protected, Rule};
-use crate::policy::Policy;
+use crate::policy::{BoundPolicy, Kind, Policy};
 use crate::random::Random;
 use crate::seal::Table;
 use crate::store::{Page, Record, StoreError, Tx};
 use crate::types::{AccountId, Arn, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// CloudTrail's resource type.
 pub const KIND: &str = "AWS::SecretsManager::Secret";
@@ -37,6 +40,16 @@ pub struct Secret {
     pub deletion: Option<Timestamp>,
     pub tags: Tags,
     pub versions: Versions,
+    /// `Type`: the partner of a managed external secret.
+    pub kind: Option<String>,
+    /// The resource policy.
+    pub policy: Option<BoundPolicy>,
+    pub rotation: Option<Rotation>,
+    pub replication: Replication,
+    pub cross_account: Option<CrossAccount>,
+    /// The policy, parsed once per revision.
+    #[serde(skip)]
+    pub(super) compiled: OnceLock<Policy>,
 }
 
 impl Record for Secret {
@@ -53,6 +66,16 @@ impl Secret {
         tx.get::<Self>(&[account.as_str(), region.as_str(), name]).await
     }
 
+    /// As a listing sees it.
+    pub(super) async fn peek(
+        tx: &Tx<'_>,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+    ) -> Result<Option<Arc<Self>>, StoreError> {
+        tx.peek::<Self>(&[account.as_str(), region.as_str(), name]).await
+    }
+
     pub(super) async fn page(
         tx: &Tx<'_>,
         account: &AccountId,
@@ -63,16 +86,32 @@ impl Secret {
         tx.list::<Self>(&[account.as_str(), region.as_str()], after, limit).await
     }
 
-    pub(super) fn save(self, tx: &mut Tx<'_>) -> Result<Arc<Self>, StoreError> {
+    pub(super) fn save(mut self, tx: &mut Tx<'_>) -> Result<Arc<Self>, StoreError> {
+        super::rotation::keep(tx, &mut self)?;
         let (account, region, name) =
             (self.account.clone(), self.region.clone(), self.name.clone());
-        tx.put(&[account.as_str(), region.as_str(), &name], self)
+        let row = Self { compiled: OnceLock::new(), ..self };
+        ByCreation::put(tx, &row)?;
+        tx.put(&[account.as_str(), region.as_str(), &name], row)
+    }
+
+    pub(super) fn delete(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        ByCreation::delete(tx, self)?;
+        tx.delete::<Self>(&[self.account.as_str(), self.region.as_str(), &self.name])
     }
 
     /// The name with its suffix: what the rows of its versions are filed under, so that those of a
     /// deleted secret could never be taken for those of its successor.
     pub(super) fn resource_id(&self) -> &str {
-        self.arn.resource().strip_prefix("secret:").unwrap_or_default()
+        id_in(&self.arn).unwrap_or_default()
+    }
+
+    /// Where it is written to.
+    pub fn primary_region(&self) -> &Region {
+        match &self.replication {
+            Replication::Replica { primary } => primary,
+            Replication::Alone | Replication::Primary(_) => &self.region,
+        }
     }
 
     /// Refuses if the secret is scheduled for deletion.
@@ -132,7 +171,8 @@ impl Protected for FoundSecret {
         Rule::Ordinary
     }
     fn policy(&self) -> Option<&Policy> {
-        None
+        let stored = self.0.policy.as_ref()?;
+        Some(self.compiled.get_or_init(|| stored.compile(Kind::Resource)))
     }
     fn kind(&self) -> &'static str {
         KIND
@@ -141,7 +181,17 @@ impl Protected for FoundSecret {
     /// "Condition keys for AWS Secrets Manager").
     fn describe(&self, conditions: &mut Conditions) {
         conditions.add("secretsmanager:secretid", self.arn.as_str());
-        conditions.add("secretsmanager:secretprimaryregion", self.region.as_str());
+        conditions.add("secretsmanager:secretprimaryregion", self.primary_region().as_str());
+        if let Some(kind) = &self.kind {
+            conditions.add("secretsmanager:resource/type", kind.as_str());
+        }
+        let rotation = self.0.rotation.as_ref();
+        if let Some(function) = rotation.and_then(|rotation| rotation.function.as_ref()) {
+            conditions.add("secretsmanager:resource/allowrotationlambdaarn", function.as_str());
+        }
+        if let Some(role) = rotation.and_then(|rotation| rotation.external_role.as_ref()) {
+            conditions.add("secretsmanager:resource/externalsecretrotationrolearn", role.as_str());
+        }
         conditions.add_tags("secretsmanager:resourcetag/", &self.tags);
         conditions.add_tags("aws:resourcetag/", &self.tags);
     }
@@ -236,6 +286,12 @@ impl Authorized<NewSecret> {
             deletion: None,
             tags,
             versions: Versions::default(),
+            kind: None,
+            policy: None,
+            rotation: None,
+            replication: Replication::Alone,
+            cross_account: None,
+            compiled: OnceLock::new(),
         })
     }
 }
@@ -285,6 +341,12 @@ pub(super) mod tests {
             deletion: None,
             tags: Tags::default(),
             versions: Versions::default(),
+            kind: None,
+            policy: None,
+            rotation: None,
+            replication: Replication::Alone,
+            cross_account: None,
+            compiled: OnceLock::new(),
         }
     }
 

@@ -4,6 +4,8 @@
 //! that label moves, `AWSPREVIOUS` goes to where it was. A version without labels is deprecated and
 //! goes when there are too many. (Secrets Manager user guide, "What's in a Secrets Manager
 //! secret".)
+mod moves;
+
 use super::SecretError;
 use crate::types::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,8 @@ pub const CURRENT: &str = "AWSCURRENT";
 pub const PREVIOUS: &str = "AWSPREVIOUS";
 pub const PENDING: &str = "AWSPENDING";
 
-/// Secrets Manager quota: staging labels of one secret.
+/// Secrets Manager quota: staging labels of one secret. Those that move by themselves are never too
+/// many, or a rotation could begin and not end.
 const MAX_LABELS: usize = 20;
 /// Beyond so many versions the deprecated ones go, the oldest first, …
 const KEPT_VERSIONS: usize = 100;
@@ -31,11 +34,13 @@ pub struct VersionMeta {
     pub accessed: Option<Timestamp>,
     /// The KMS key behind it; none for `aws/secretsmanager`.
     pub key: Option<Arn>,
+    /// False while a rotation has announced the version and not yet given it a value.
+    pub has_value: bool,
 }
 
 impl VersionMeta {
     pub fn new(created: Timestamp, key: Option<Arn>) -> Self {
-        Self { stages: BTreeSet::new(), created, accessed: None, key }
+        Self { stages: BTreeSet::new(), created, accessed: None, key, has_value: true }
     }
 }
 
@@ -43,6 +48,12 @@ impl VersionMeta {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Versions(BTreeMap<String, VersionMeta>);
+
+impl FromIterator<(String, VersionMeta)> for Versions {
+    fn from_iter<I: IntoIterator<Item = (String, VersionMeta)>>(versions: I) -> Self {
+        Self(versions.into_iter().collect())
+    }
+}
 
 impl Versions {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &VersionMeta)> {
@@ -66,7 +77,8 @@ impl Versions {
             .collect()
     }
 
-    /// The version a reader asks for, by id, by label or by both; by neither, the current one.
+    /// The version a reader asks for, by id, by label or by both; by neither, the current one. One that
+    /// a rotation has announced is not there before it has its value.
     pub fn pick(
         &self,
         id: Option<&str>,
@@ -75,10 +87,11 @@ impl Versions {
         let Some(id) = id else {
             let label = label.unwrap_or(CURRENT);
             let missing = || SecretError::NoSuchVersion(format!("staging label: {label}"));
-            return self.holder(label).ok_or_else(missing);
+            return self.holder(label).filter(|(_, version)| version.has_value).ok_or_else(missing);
         };
         let missing = || SecretError::NoSuchVersion(format!("VersionId: {id}"));
-        let (id, version) = self.0.get_key_value(id).ok_or_else(missing)?;
+        let found = self.0.get_key_value(id).filter(|(_, version)| version.has_value);
+        let (id, version) = found.ok_or_else(missing)?;
         if label.is_some_and(|label| !version.stages.contains(label)) {
             return Err(SecretError::InvalidRequest(
                 "You provided a VersionStage that is not associated to the provided VersionId.",
@@ -89,7 +102,7 @@ impl Versions {
 
     /// The ids of the versions that a new KMS key must be able to open: those in use.
     pub fn in_use(&self) -> impl Iterator<Item = (&str, &VersionMeta)> {
-        self.iter().filter(|(_, version)| {
+        self.iter().filter(|(_, version)| version.has_value).filter(|(_, version)| {
             [CURRENT, PENDING, PREVIOUS].iter().any(|label| version.stages.contains(*label))
         })
     }
@@ -110,7 +123,12 @@ impl Versions {
         if asked || self.holder(CURRENT).is_none() {
             self.make_current(id);
         }
-        if self.0.values().map(|version| version.stages.len()).sum::<usize>() > MAX_LABELS {
+        self.check_labels()
+    }
+
+    fn check_labels(&self) -> Result<(), SecretError> {
+        let labels = self.0.values().flat_map(|version| &version.stages);
+        if labels.filter(|label| *label != PENDING && *label != PREVIOUS).count() > MAX_LABELS {
             return Err(SecretError::LimitExceeded(format!(
                 "A secret can have at most {MAX_LABELS} staging labels."
             )));
@@ -143,6 +161,30 @@ impl Versions {
         Ok(gone)
     }
 
+    /// Adds a version that is to get its value later. It gets `AWSPENDING` and nothing else.
+    pub(super) fn announce(&mut self, id: &str, now: Timestamp) {
+        let version = VersionMeta { has_value: false, ..VersionMeta::new(now, None) };
+        self.0.insert(id.to_owned(), version);
+        self.move_label(PENDING, id);
+    }
+
+    /// The version that a rotation is to make, or was to make: `AWSPENDING` where `AWSCURRENT` is not.
+    pub fn unfinished(&self) -> Option<(&str, &VersionMeta)> {
+        self.holder(PENDING).filter(|(_, version)| !version.stages.contains(CURRENT))
+    }
+
+    /// Takes a label off a version, if it is on that one.
+    pub(super) fn unlabel(&mut self, id: &str, label: &str) {
+        if let Some(version) = self.0.get_mut(id) {
+            version.stages.remove(label);
+        }
+    }
+
+    /// Takes a version away that nobody was to read. Answers whether it was there.
+    pub(super) fn withdraw(&mut self, id: &str) -> bool {
+        self.0.remove(id).is_some()
+    }
+
     pub(super) fn accessed(&mut self, id: &str, day: Option<Timestamp>) {
         if let Some(version) = self.0.get_mut(id) {
             version.accessed = day;
@@ -156,14 +198,19 @@ impl Versions {
         }
     }
 
-    fn holder(&self, label: &str) -> Option<(&str, &VersionMeta)> {
+    /// The version that a label is on.
+    pub fn holder(&self, label: &str) -> Option<(&str, &VersionMeta)> {
         self.iter().find(|(_, version)| version.stages.contains(label))
     }
 
-    fn move_label(&mut self, label: &str, to: &str) {
+    fn take_label(&mut self, label: &str) {
         for version in self.0.values_mut() {
             version.stages.remove(label);
         }
+    }
+
+    fn move_label(&mut self, label: &str, to: &str) {
+        self.take_label(label);
         if let Some(version) = self.0.get_mut(to) {
             version.stages.insert(label.to_owned());
         }
@@ -189,7 +236,7 @@ mod tests {
     }
 
     /// Adds versions `1`, `2`, … with the labels given; none means "not said".
-    fn versions(all: &[Option<&[&str]>]) -> Versions {
+    pub(super) fn versions(all: &[Option<&[&str]>]) -> Versions {
         let mut versions = Versions::default();
         for (n, labels) in (1..).zip(all) {
             let labels: Option<Vec<String>> =
@@ -200,7 +247,7 @@ mod tests {
     }
 
     /// `1:AWSCURRENT,x 2:`
-    fn shown(versions: &Versions) -> String {
+    pub(super) fn shown(versions: &Versions) -> String {
         let one = |(id, version): (&str, &VersionMeta)| {
             let stages: Vec<&str> = version.stages.iter().map(String::as_str).collect();
             format!("{id}:{}", stages.join(","))
@@ -255,7 +302,21 @@ mod tests {
         let mut versions = versions(&[None]);
         let labels: Vec<String> = (0..20).map(|n| format!("l{n}")).collect();
         assert!(versions.clone().add("2", at(2), Some(&labels[..19])).is_ok());
-        let refused = versions.add("2", at(2), Some(&labels));
+        let refused = versions.clone().add("2", at(2), Some(&labels));
+        assert!(matches!(refused, Err(SecretError::LimitExceeded(_))));
+        for label in &labels[..19] {
+            versions.move_stage(label, None, Some("1")).unwrap();
+        }
+        let refused = versions.clone().move_stage(&labels[19], None, Some("1"));
+        assert!(matches!(refused, Err(SecretError::LimitExceeded(_))));
+        // A rotation goes from its beginning to its end.
+        versions.announce("2", Timestamp(2));
+        versions.add("2", at(2), Some(&[PENDING.into()])).unwrap();
+        versions.move_stage(CURRENT, Some("1"), Some("2")).unwrap();
+        let at_two = &versions.get("2").unwrap().stages;
+        assert!(at_two.contains(CURRENT) && at_two.contains(PENDING));
+        assert!(versions.get("1").unwrap().stages.contains(PREVIOUS));
+        let refused = versions.move_stage(&labels[19], None, Some("1"));
         assert!(matches!(refused, Err(SecretError::LimitExceeded(_))));
     }
 

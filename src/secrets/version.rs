@@ -1,4 +1,5 @@
 //! The stored value of one version of a secret.
+use super::readers::Readers;
 use super::{Secret, SecretError, ValueKind};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
@@ -29,7 +30,8 @@ impl Version {
         secret: &Secret,
         id: &str,
     ) -> Result<Arc<Self>, SecretError> {
-        if !secret.versions.contains(id) {
+        // One that a rotation has announced is not there yet.
+        if secret.versions.get(id).is_none_or(|version| !version.has_value) {
             return Err(SecretError::NoSuchVersion(format!("VersionId: {id}")));
         }
         let found = tx.get::<Self>(&row(secret, id)).await?;
@@ -42,6 +44,7 @@ impl Version {
     }
 
     pub(super) fn delete(tx: &mut Tx<'_>, secret: &Secret, id: &str) -> Result<(), StoreError> {
+        Readers::forget(tx, &secret.arn, id)?;
         tx.delete::<Self>(&row(secret, id))
     }
 }

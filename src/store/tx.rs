@@ -90,6 +90,12 @@ impl<'s> Tx<'s> {
         Ok(Some(value))
     }
 
+    /// The record as a listing sees it: what is committed, not what this transaction wrote, and not
+    /// part of what `commit` checks.
+    pub async fn peek<R: Record>(&self, key: &[&str]) -> Result<Option<Arc<R>>, StoreError> {
+        Self::new(self.store, self.began).get(key).await
+    }
+
     /// The records whose keys begin with `prefix` and whose last part comes after `after`, up to
     /// `limit`, in key order. Sees what is committed, not what this transaction wrote, and is not
     /// part of what `commit` checks: nothing may depend on a listing being complete.

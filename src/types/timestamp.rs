@@ -46,6 +46,13 @@ impl Timestamp {
         Self::from_secs(self.secs())
     }
 
+    /// Milliseconds in as many digits as an i64 needs: rows whose keys begin so lie in the order of
+    /// their times.
+    #[must_use]
+    pub fn row_part(self) -> String {
+        format!("{:019}", self.0.max(0))
+    }
+
     /// Epoch seconds as JSON carries them; `None` outside the years 1 to 9999.
     #[must_use]
     pub fn from_epoch(secs: f64) -> Option<Self> {

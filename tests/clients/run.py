@@ -20,7 +20,9 @@ import boto_services
 import cli
 import cli_iam
 import cli_kms
+import cli_secrets
 import encryption_sdk
+import functions
 import harness
 import imports
 import interop
@@ -30,7 +32,7 @@ import tour
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SERVED = (cli, cli_kms, cli_iam, boto, boto_iam, boto_services, imports, interop, machines, encryption_sdk, tour)
+SERVED = (cli, cli_kms, cli_iam, cli_secrets, boto, boto_iam, boto_services, imports, interop, machines, encryption_sdk, functions, tour)
 
 
 def built_program():

@@ -101,6 +101,11 @@ fn shows_nothing(name: &str, answer: &Value) -> bool {
         let text = answer.to_string();
         return !["victim", "crew", "spare", "acme"].iter().any(|theirs| text.contains(theirs));
     }
+    if name == "BatchGetSecretValue" {
+        let codes: Vec<_> = answer["Errors"].as_array().unwrap().iter().collect();
+        let none = codes.iter().all(|error| error["ErrorCode"] == "ResourceNotFoundException");
+        return answer["SecretValues"] == json!([]) && none;
+    }
     let filled = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
     match answer {
         Value::Object(members) => !members.values().any(filled),

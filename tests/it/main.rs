@@ -4,6 +4,9 @@
 
 mod authorization;
 mod condition_keys;
+mod counting;
+#[path = "../databases/mod.rs"]
+mod databases;
 mod endpoints;
 mod events;
 mod explain;
@@ -15,6 +18,9 @@ mod machines;
 mod pipeline;
 mod quotas;
 mod refusals;
+mod rotation;
+mod rotation_databases;
+mod rotation_functions;
 mod secretsmanager;
 mod sts;
 mod support;

@@ -7,6 +7,7 @@ use claviger::authorize::Caller;
 use claviger::background;
 use claviger::call::{Arrival, Heavy, Outbox, Server, ServiceTable};
 use claviger::clock::{Clock, TestClock};
+use claviger::functions::Functions;
 use claviger::http::{Front, Limits, Listener};
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
 use claviger::last_use::LastUses;
@@ -70,6 +71,19 @@ impl World {
         Self::assembled(1, toml::from_str(section).unwrap()).await
     }
 
+    /// With these `[[function]]` sections.
+    pub async fn with_functions(sections: &str) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Sections {
+            function: Vec<claviger::functions::Settings>,
+        }
+        let mut world = Self::new().await;
+        let sections: Sections = toml::from_str(sections).unwrap();
+        let server = Arc::get_mut(&mut world.server).expect("nobody else has it yet");
+        server.functions = Functions::new(&sections.function).unwrap();
+        world
+    }
+
     async fn assembled(seed: u64, quotas: Settings) -> Self {
         let mut device_seed = [0; 32];
         device_seed[..8].copy_from_slice(&seed.to_be_bytes());
@@ -105,6 +119,8 @@ impl World {
             heavy: Heavy::default(),
             last_uses: LastUses::default(),
             services: crate::sts::doors::registered(),
+            functions: Default::default(),
+            reattempts: Default::default(),
             issuers: crate::sts::issuer::issuers(data.path()),
             machines: Default::default(),
             public_url: Some(PUBLIC_URL.into()),

@@ -243,3 +243,26 @@ fn what_cannot_be_is_refused() {
     command.arg(process.address.to_string());
     run(command).assert(6, &["cannot listen on", &process.address.to_string()]);
 }
+
+#[test]
+fn functions_come_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("functions.toml");
+    let arguments = ["--insecure-software-root", "--functions", path.to_str().unwrap()];
+    try_dev(dir.path(), &arguments).unwrap_err().assert(3, &["functions.toml", "No such file"]);
+    let section = "[[function]]\narn = 'arn:aws:lambda:us-east-1:123456789012:function:rotate'\n\
+                   role = 'arn:aws:iam::123456789012:role/rotation'\n";
+    for (rest, reason) in [
+        ("", "exactly one of strategy, python and url"),
+        ("strategy = 'none'\n", "unknown variant"),
+        ("strategy = 'single-user'\n", "hosts: list the databases that secrets may name"),
+        ("python = '/nowhere/f.py'\n", "python: /nowhere/f.py"),
+        ("url = 'http://192.0.2.1'\n", "plain HTTP"),
+    ] {
+        std::fs::write(&path, format!("{section}{rest}")).unwrap();
+        try_dev(dir.path(), &arguments).unwrap_err().assert(3, &["functions.toml", reason]);
+    }
+    let rest = "strategy = 'single-user'\nhosts = ['127.0.0.1']\n";
+    std::fs::write(&path, format!("{section}{rest}")).unwrap();
+    dev(dir.path(), &arguments).stop().assert(0, &[]);
+}

@@ -1,10 +1,13 @@
 //! What the Secrets Manager operations share: finding a secret and asking for permission on it, in
 //! one step, and the members that several requests have.
 use super::Error;
+use super::cross_account;
+use super::replicate::{self, Wanted};
 use crate::authorize::{AccessDenied, Authorized, Conditions, Resource};
 use crate::call::Call;
-use crate::secrets::{self, FoundSecret, Missing, check_version_id};
+use crate::secrets::{self, Edit, FoundSecret, Missing, Secret, check_version_id};
 use crate::types::Tags;
+use std::sync::Arc;
 
 /// The secret that `named` means, if the caller may do `action` with it.
 pub(super) async fn authorized_secret(
@@ -46,12 +49,25 @@ pub(super) fn request_token(token: Option<String>) -> Result<String, Error> {
     Ok(token)
 }
 
-/// Refuses a member that belongs to something that is not served.
-pub(super) fn unsupported(member: &str) -> Error {
-    Error::InvalidParameter(format!("{member} is not supported by this endpoint."))
-}
-
 /// A page's size; the model holds it between 1 and 100.
 pub(super) fn page_size(max_results: Option<i64>) -> usize {
     max_results.and_then(|n| usize::try_from(n).ok()).unwrap_or(100)
+}
+
+/// Writes a secret that was changed, and its replicas.
+pub(super) async fn save(call: &mut Call<'_>, secret: Edit) -> Result<Arc<Secret>, Error> {
+    save_replicated(call, secret, &Wanted::default()).await
+}
+
+/// The same for a request that says where replicas are to be.
+pub(super) async fn save_replicated<'a>(
+    call: &mut Call<'a>,
+    mut secret: Edit,
+    wanted: &Wanted<'a>,
+) -> Result<Arc<Secret>, Error> {
+    let now = call.now;
+    replicate::bring_up_to_date(call, &mut secret, wanted).await?;
+    cross_account::bring_up_to_date(call, &mut secret).await?;
+    secret.tell_primary_of_key(&mut call.tx).await?;
+    secret.save(&mut call.tx, now)
 }

@@ -1,8 +1,8 @@
 use super::common::authorized_secret;
-use super::{Error, SecretsManager};
+use super::{Error, SecretsManager, rotations};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
-use crate::secrets::DEFAULT_WINDOW_DAYS;
+use crate::secrets::{DEFAULT_WINDOW_DAYS, Secret};
 use crate::types::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct DeleteSecret {
-    secret_id: String,
-    recovery_window_in_days: Option<i64>,
-    force_delete_without_recovery: Option<bool>,
+    pub(super) secret_id: String,
+    pub(super) recovery_window_in_days: Option<i64>,
+    pub(super) force_delete_without_recovery: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -64,16 +64,23 @@ impl Operation for DeleteSecret {
             found => found?,
         };
         let end = if force {
-            secret.delete_now(&mut call.tx)?;
+            rotations::end_with(call, &secret).await?;
+            secret.delete_now(&mut call.tx).await?;
             now
         } else {
             secret.schedule_deletion(&mut call.tx, days, now)?
         };
-        Ok(DeleteSecretResponse {
+        Ok(DeleteSecretResponse::of(&secret, end))
+    }
+}
+
+impl DeleteSecretResponse {
+    pub(super) fn of(secret: &Secret, end: Timestamp) -> Self {
+        Self {
             arn: Some(secret.arn.clone()),
             name: Some(secret.name.clone()),
             deletion_date: Some(end),
-        })
+        }
     }
 }
 

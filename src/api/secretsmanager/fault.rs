@@ -8,16 +8,20 @@ use crate::wire::{Fault, Protocol, ServiceError};
 impl ServiceError for Error {
     fn fault(&self) -> Fault {
         let code = match self {
-            Self::NotFound | Self::NoSuchVersion(_) => "ResourceNotFoundException",
+            Self::NotFound | Self::NoSuchPolicy | Self::NoSuchVersion(_) => {
+                "ResourceNotFoundException"
+            }
             Self::Exists(_) => "ResourceExistsException",
             Self::InvalidParameter(_) => "InvalidParameterException",
             Self::InvalidRequest(_) => "InvalidRequestException",
             Self::Validation(_) => "ValidationException",
             Self::LimitExceeded(_) => "LimitExceededException",
             Self::InvalidNextToken => "InvalidNextTokenException",
+            Self::MalformedPolicy(_) => "MalformedPolicyDocumentException",
+            Self::PublicPolicy => "PublicPolicyException",
             Self::Encryption(_) => "EncryptionFailure",
             Self::Decryption(_) => "DecryptionFailure",
-            Self::AccessDenied(_) | Self::KmsDenied => {
+            Self::AccessDenied(_) | Self::KmsDenied | Self::CannotInvoke => {
                 return Fault::access_denied(Protocol::Json, self.to_string());
             }
             Self::Throttled(_) => return Fault::throttled(Protocol::Json),

@@ -43,6 +43,17 @@ impl Operation for GetSecretValue {
     const RECORDED: &'static [&'static str] = &["SecretId", "VersionId", "VersionStage"];
 
     async fn execute(self, call: &mut Call<'_>) -> Result<GetSecretValueResponse, Error> {
+        self.read(call).await
+    }
+}
+
+impl GetSecretValue {
+    /// The request for the current version, as others make it for their caller.
+    pub(super) fn current(secret_id: String) -> Self {
+        Self { secret_id, version_id: None, version_stage: None }
+    }
+
+    pub(super) async fn read(&self, call: &mut Call<'_>) -> Result<GetSecretValueResponse, Error> {
         let (id, label) = (self.version_id.as_deref(), self.version_stage.as_deref());
         let mut conditions = Conditions::default();
         if let Some(id) = id {
@@ -58,6 +69,7 @@ impl Operation for GetSecretValue {
         let value = open_value(call, &secret, id).await?;
         let now = call.now;
         secret.accessed(&mut call.tx, id, now)?;
+        call.reads_version(&secret.arn, id);
         let (secret_string, secret_binary) = value.into_members();
         let stages: Vec<String> = version.stages.iter().cloned().collect();
         Ok(GetSecretValueResponse {

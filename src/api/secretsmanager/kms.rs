@@ -10,12 +10,13 @@ use crate::primitives::EncryptionAlgorithm;
 use crate::secrets::DataKey;
 use crate::types::{Arn, Blob, EncryptionContext};
 use serde_json::json;
+use std::borrow::Cow;
 
 /// Secrets are encrypted under symmetric keys only.
 const SYMMETRIC: EncryptionAlgorithm = EncryptionAlgorithm::SymmetricDefault;
 
 /// The version id under which AWS tries out a key that a secret is to use.
-const TRIAL: &str = "RequestToValidateKeyAccess";
+pub(super) const TRIAL: &str = "RequestToValidateKeyAccess";
 
 /// A data key: open, encrypted, and the KMS key that did it (none for `aws/secretsmanager`).
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(super) struct NewDataKey {
     pub key: Option<Arn>,
 }
 
-fn context(secret: &Arn, version_id: &str) -> EncryptionContext {
+pub(super) fn context(secret: &Arn, version_id: &str) -> EncryptionContext {
     [("SecretARN", secret.as_str()), ("SecretVersionId", version_id)].into()
 }
 
@@ -40,6 +41,8 @@ pub(super) async fn data_key(
     if named.is_none() && secret.account() != call.account().as_str() {
         return Err(Error::KmsDenied);
     }
+    let named = named.map(|named| in_the_words_of(secret, call, named));
+    let named = named.as_deref();
     let context = context(secret, version_id);
     let parameters = json!({
         "keyId": named.unwrap_or(SECRETS_MANAGER_ALIAS),
@@ -51,6 +54,28 @@ pub(super) async fn data_key(
     call.on_behalf(Via::SecretsManager, "GenerateDataKey", source, parameters, generate)
         .await
         .map_err(Error::on_encrypt)
+}
+
+/// The key that the secret's account means by this name, which may mean another one to an account that
+/// writes a value into a secret of others.
+fn in_the_words_of<'n>(secret: &Arn, call: &Call<'_>, named: &'n str) -> Cow<'n, str> {
+    if secret.account() == call.account().as_str() {
+        named.into()
+    } else {
+        qualified(secret, named)
+    }
+}
+
+/// The ARN of the key that the secret's account means by this name.
+pub(super) fn qualified<'n>(secret: &Arn, named: &'n str) -> Cow<'n, str> {
+    if named.starts_with("arn:") {
+        return named.into();
+    }
+    let resource = match named.starts_with("alias/") {
+        true => named.to_owned(),
+        false => format!("key/{named}"),
+    };
+    Arn::new("kms", secret.region(), secret.account(), &resource).to_string().into()
 }
 
 async fn generate(

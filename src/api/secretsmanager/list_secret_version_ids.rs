@@ -62,9 +62,11 @@ impl Operation for ListSecretVersionIds {
         let after =
             call.resume(&list, self.next_token.as_deref()).ok_or(Error::InvalidNextToken)?;
         let all = self.include_deprecated == Some(true);
+        // A version that a rotation has announced comes once it has its value.
         let mut rest = secret
             .versions
             .iter()
+            .filter(|(_, version)| version.has_value)
             .filter(|(_, version)| all || !version.stages.is_empty())
             .filter(|(id, _)| after.as_deref().is_none_or(|after| *id > after))
             .peekable();

@@ -1,5 +1,5 @@
-use super::common::{authorized_secret, request_token, unsupported};
-use super::values::write_value;
+use super::common::{authorized_secret, request_token, save};
+use super::values::{is_rotation_token, write_value};
 use super::{Error, SecretsManager};
 use crate::authorize::Conditions;
 use crate::call::{Call, Operation};
@@ -44,18 +44,19 @@ impl Operation for PutSecretValue {
         let action = "secretsmanager:PutSecretValue";
         let secret =
             authorized_secret(call, &self.secret_id, action, Conditions::default()).await?;
-        if self.rotation_token.is_some() {
-            return Err(unsupported("RotationToken"));
-        }
         let token = request_token(self.client_request_token)?;
+        if let Some(shown) = &self.rotation_token
+            && !is_rotation_token(call, &secret, &token, shown).await?
+        {
+            return Err(Error::InvalidParameter("The RotationToken is invalid.".into()));
+        }
         let value = SecretValue::parse(self.secret_string, self.secret_binary)?.ok_or(
             Error::InvalidRequest("You must provide either SecretString or SecretBinary."),
         )?;
         let mut secret = secret.edit()?;
         let labels = self.version_stages.as_deref();
         write_value(call, &mut secret, &token, &value, labels).await?;
-        let now = call.now;
-        let secret = secret.save(&mut call.tx, now)?;
+        let secret = save(call, secret).await?;
         let stages = secret.versions.get(&token).map(|version| version.stages.iter());
         let stages: Vec<String> = stages.into_iter().flatten().cloned().collect();
         Ok(PutSecretValueResponse {

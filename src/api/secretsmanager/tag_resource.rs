@@ -1,4 +1,4 @@
-use super::common::authorized_secret;
+use super::common::{authorized_secret, save};
 use super::shapes::Tag;
 use super::{Error, SecretsManager};
 use crate::authorize::Conditions;
@@ -26,13 +26,12 @@ impl Operation for TagResource {
         conditions.add_request_tags(&tags);
         let action = "secretsmanager:TagResource";
         let secret = authorized_secret(call, &self.secret_id, action, conditions.clone()).await?;
-        let mut secret = secret.edit()?;
+        let mut secret = secret.edit_metadata()?;
         secret.tag(tags)?;
         // Where tags decide who may do what, nobody locks themselves out with one (API reference,
         // TagResource).
         call.authorize(action, secret.preview(), conditions)?;
-        let now = call.now;
-        secret.save(&mut call.tx, now)?;
+        save(call, secret).await?;
         Ok(Empty)
     }
 }

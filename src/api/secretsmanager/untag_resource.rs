@@ -1,4 +1,4 @@
-use super::common::authorized_secret;
+use super::common::{authorized_secret, save};
 use super::{Error, SecretsManager};
 use crate::authorize::Conditions;
 use crate::call::{Call, Empty, Operation};
@@ -24,13 +24,12 @@ impl Operation for UntagResource {
         conditions.add_all("aws:tagkeys", self.tag_keys.iter());
         let action = "secretsmanager:UntagResource";
         let secret = authorized_secret(call, &self.secret_id, action, conditions.clone()).await?;
-        let mut secret = secret.edit()?;
+        let mut secret = secret.edit_metadata()?;
         secret.untag(&self.tag_keys);
         // Where tags decide who may do what, nobody locks themselves out without one (API
         // reference, UntagResource).
         call.authorize(action, secret.preview(), conditions)?;
-        let now = call.now;
-        secret.save(&mut call.tx, now)?;
+        save(call, secret).await?;
         Ok(Empty)
     }
 }

@@ -1,8 +1,11 @@
 //! Reading and writing versions' values: the store's part and KMS's together.
-use super::Error;
 use super::kms::{data_key, open_data_key};
+use super::{Error, rotations};
 use crate::call::Call;
+use crate::secrets::rotation::{Outcome, Run};
 use crate::secrets::{Edit, SealedValue, Secret, SecretValue, Version};
+use crate::types::SecretText;
+use subtle::ConstantTimeEq;
 
 /// Opens the value of a version that the secret has.
 pub(super) async fn open_value(
@@ -38,12 +41,50 @@ pub(super) async fn write_value(
     value: &SecretValue,
     labels: Option<&[String]>,
 ) -> Result<(), Error> {
-    if secret.versions.contains(token) {
+    if secret.versions.get(token).is_some_and(|version| version.has_value) {
         return check_repeated(call, secret, token, value).await;
     }
     let sealed = seal_value(call, secret, token, value).await?;
+    abandon_rotation(call, secret, token).await?;
     let now = call.now;
     secret.add_version(&mut call.tx, token, sealed, labels, now)
+}
+
+/// Ends the rotation of a secret that gets another value than the one the rotation is to make. (Secrets
+/// Manager user guide, "Log AWS Secrets Manager events": RotationAbandoned.)
+async fn abandon_rotation(
+    call: &mut Call<'_>,
+    secret: &mut Edit,
+    token: &str,
+) -> Result<(), Error> {
+    if secret.rotation.is_none() {
+        return Ok(());
+    }
+    let run = Run::of(&mut call.tx, secret).await?;
+    // Once all steps are done there is nothing to abandon.
+    let under_way = run.is_some_and(|run| run.token != token && run.finished.is_none());
+    if !secret.abandon_rotation(&mut call.tx, token, under_way)? {
+        return Ok(());
+    }
+    rotations::end(call, secret, Outcome::Abandoned).await?;
+    let which = (&secret.account, &secret.region, &secret.arn);
+    let event = rotations::rotation_event(call.server, "RotationAbandoned", which);
+    call.record_event(event);
+    Ok(())
+}
+
+/// Whether a token is the one that the function of the rotation under way was given to make this
+/// version.
+pub(super) async fn is_rotation_token(
+    call: &mut Call<'_>,
+    secret: &Secret,
+    version_id: &str,
+    shown: &SecretText,
+) -> Result<bool, Error> {
+    let Some(run) = Run::of(&mut call.tx, secret).await? else { return Ok(false) };
+    let (wanted, shown) = (run.rotation_token.expose().as_bytes(), shown.expose().as_bytes());
+    // In constant time.
+    Ok(run.token == version_id && bool::from(wanted.ct_eq(shown)))
 }
 
 /// Whether a version has this value already. Asked by decrypting it, as AWS does, so that nobody

@@ -1,5 +1,5 @@
 //! When imports end: one row for each wrapping key and each expiring material, in the order of time.
-use super::super::{Key, KeyError, KeyMaterial, lifecycle};
+use super::super::{Key, KeyError, KeyMaterial};
 use super::{material, wrapping};
 use crate::seal::Table;
 use crate::store::{Record, Tx};
@@ -43,7 +43,7 @@ pub enum Expired {
 pub(super) fn plan(tx: &mut Tx<'_>, key: &Key, at: Timestamp, name: &str) -> Result<(), KeyError> {
     let (region, key_id) = (key.region.clone(), key.id.clone());
     let due = DueImport { at, region, key_id, name: name.to_owned() };
-    tx.put(&[&lifecycle::due_part(at), key.region.as_str(), &key.id, name], due)?;
+    tx.put(&[&at.row_part(), key.region.as_str(), &key.id, name], due)?;
     Ok(())
 }
 
@@ -53,7 +53,7 @@ pub(super) fn cancel(
     at: Timestamp,
     name: &str,
 ) -> Result<(), KeyError> {
-    let at = lifecycle::due_part(at);
+    let at = at.row_part();
     tx.delete::<DueImport>(&[&at, key.region.as_str(), &key.id, name])?;
     Ok(())
 }
@@ -75,7 +75,7 @@ pub async fn expire(tx: &mut Tx<'_>, due: &DueImport, now: Timestamp) -> Result<
     if due.at > now {
         return Ok(Expired::Other);
     }
-    let at = lifecycle::due_part(due.at);
+    let at = due.at.row_part();
     tx.delete::<DueImport>(&[&at, due.region.as_str(), &due.key_id, &due.name])?;
     let Some(key) = Key::load(tx, &due.region, &due.key_id).await? else {
         return Ok(Expired::Other);

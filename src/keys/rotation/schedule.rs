@@ -4,7 +4,6 @@
 //! A key that is disabled or on its way out leaves the list when its time comes, so that it keeps no
 //! other from its turn. It is put back when it is enabled, and then rotated at once.
 use super::Next;
-use crate::keys::lifecycle::due_part;
 use crate::keys::{Key, KeyError, KeyState, Rotated, RotationType};
 use crate::memory::SecretBytes;
 use crate::seal::Table;
@@ -37,7 +36,7 @@ impl Key {
         match self.rotation.next {
             Some(next) if !self.is_replica() => {
                 let row = Scheduled { region: self.region.clone(), id: self.id.clone() };
-                tx.put(&[&due_part(next), self.region.as_str(), &self.id], row).map(drop)
+                tx.put(&[&next.row_part(), self.region.as_str(), &self.id], row).map(drop)
             }
             _ => Ok(()),
         }
@@ -46,7 +45,7 @@ impl Key {
     pub(in crate::keys) fn unschedule_rotation(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         match self.rotation.next {
             Some(next) => {
-                tx.delete::<Scheduled>(&[&due_part(next), self.region.as_str(), &self.id])
+                tx.delete::<Scheduled>(&[&next.row_part(), self.region.as_str(), &self.id])
             }
             None => Ok(()),
         }
@@ -60,7 +59,7 @@ pub async fn due_rotations(
     limit: usize,
 ) -> Result<Vec<DueRotation>, KeyError> {
     // Listed by time: the first that is not due ends the search.
-    let (page, now) = (tx.list_all::<Scheduled>(limit).await?, due_part(now));
+    let (page, now) = (tx.list_all::<Scheduled>(limit).await?, now.row_part());
     let due = page.into_iter().map_while(|(parts, row)| {
         let at = parts.into_iter().next().filter(|at| *at <= now)?;
         Some(DueRotation { at, region: row.region.clone(), id: row.id.clone() })
@@ -77,7 +76,7 @@ pub async fn rotate_due(
     fresh: impl AsyncFnOnce() -> Result<SecretBytes, KeyError>,
 ) -> Result<Option<Rotated>, KeyError> {
     // The clock may have been set back since this was found to be due: then it stays on the list.
-    if due.at > due_part(now) {
+    if due.at > now.row_part() {
         return Ok(None);
     }
     tx.delete::<Scheduled>(&[&due.at, due.region.as_str(), &due.id])?;
@@ -100,13 +99,12 @@ pub async fn rotate_due(
 
 #[cfg(test)]
 mod tests {
-    use super::due_part;
     use crate::types::Timestamp;
 
     #[test]
     fn times_come_in_the_order_of_their_rows() {
         let mut rows: Vec<_> = [0, 1, 90, 2560, 1_000_000]
-            .map(|days| due_part(Timestamp::from_secs(1_767_225_600).plus_secs(days * 86_400)))
+            .map(|days| Timestamp::from_secs(1_767_225_600).plus_secs(days * 86_400).row_part())
             .into();
         assert!(rows.is_sorted());
         rows.dedup();

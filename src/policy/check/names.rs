@@ -58,7 +58,8 @@ const KMS: &str = "BypassPolicyLockoutSafetyCheck CallerAccount CustomerMasterKe
     ViaService WrappingAlgorithm WrappingKeySpec";
 const SECRETS: &str = "AddReplicaRegions BlockPublicPolicy Description \
     ExternalSecretRotationRoleArn ForceDeleteWithoutRecovery ForceOverwriteReplicaSecret KmsKeyArn \
-    KmsKeyId ModifyRotationRules Name RecoveryWindowInDays ResourceTag/ RotateImmediately \
+    KmsKeyId ModifyRotationRules Name PolicyName RecoveryWindowInDays ResourceTag/ \
+    RotateImmediately \
     RotationLambdaARN SecretId SecretPrimaryRegion Type VersionId VersionStage \
     resource/AllowRotationLambdaArn resource/Type";
 const STS: &str = "AWSServiceName DurationSeconds ExternalId IdentityTokenAudience \

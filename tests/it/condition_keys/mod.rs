@@ -2,7 +2,10 @@
 //! allows, and what it then does not. Those of KMS are in `kms/condition_keys`.
 mod identity;
 mod names;
+mod policies;
+mod replicas;
 mod requests;
+mod rotation;
 mod rows;
 mod secrets;
 

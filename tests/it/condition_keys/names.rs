@@ -1,5 +1,5 @@
 //! No condition key is forgotten: neither one of AWS's nor one that the server adds.
-use super::{identity, requests, rows, secrets};
+use super::{identity, policies, replicas, requests, rotation, rows, secrets};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
@@ -56,7 +56,7 @@ const GLOBAL_TOO: [&str; 4] =
     ["aws:Referer", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths"];
 
 /// AWS service authorization reference, "Condition keys for AWS Secrets Manager".
-const SECRETS: [&str; 22] = [
+const SECRETS: [&str; 23] = [
     "secretsmanager:AddReplicaRegions",
     "secretsmanager:BlockPublicPolicy",
     "secretsmanager:Description",
@@ -67,6 +67,7 @@ const SECRETS: [&str; 22] = [
     "secretsmanager:KmsKeyId",
     "secretsmanager:ModifyRotationRules",
     "secretsmanager:Name",
+    "secretsmanager:PolicyName",
     "secretsmanager:RecoveryWindowInDays",
     "secretsmanager:ResourceTag/",
     "secretsmanager:RotateImmediately",
@@ -100,12 +101,9 @@ const IDENTITY: [&str; 12] = [
 
 const ORGANISATIONS: &str = "There are no organisations: nobody and nothing belongs to one.";
 const EC2: &str = "There are no instances, and so no credentials of one.";
-const ROTATION: &str = "Secrets are not rotated by the server.";
-const REPLICATION: &str = "Secrets are not replicated.";
-const PARTNERS: &str = "There are no secrets of partners.";
 
 /// Those that no request has, and why. A condition on one of them holds as on any absent key.
-pub const NOT_SERVED: [(&str, &str); 29] = [
+pub const NOT_SERVED: [(&str, &str); 16] = [
     ("aws:AssumedRoot", "There is no AssumeRoot."),
     ("aws:ChatbotSourceArn", "There is no chat application."),
     ("aws:Ec2InstanceSourcePrivateIPv4", EC2),
@@ -115,35 +113,24 @@ pub const NOT_SERVED: [(&str, &str); 29] = [
     ("aws:PrincipalServiceNamesList", "A service has one name here: aws:PrincipalServiceName."),
     ("aws:ResourceOrgID", ORGANISATIONS),
     ("aws:ResourceOrgPaths", ORGANISATIONS),
-    ("aws:SourceArn", "No service calls in its own name for a resource."),
     ("aws:SourceOrgID", ORGANISATIONS),
     ("aws:SourceOrgPaths", ORGANISATIONS),
     ("aws:Referer", "Whoever asks can write into it what they like, and no AWS client sends one."),
     ("aws:VpceAccount", "Endpoints are the deployment's, of no account."),
     ("aws:VpceOrgID", ORGANISATIONS),
     ("aws:VpceOrgPaths", ORGANISATIONS),
-    ("secretsmanager:AddReplicaRegions", REPLICATION),
-    ("secretsmanager:BlockPublicPolicy", "Secrets have no resource policies."),
-    ("secretsmanager:ExternalSecretRotationRoleArn", PARTNERS),
-    ("secretsmanager:ForceOverwriteReplicaSecret", REPLICATION),
-    ("secretsmanager:ModifyRotationRules", ROTATION),
-    ("secretsmanager:RotateImmediately", ROTATION),
-    ("secretsmanager:RotationLambdaARN", ROTATION),
-    ("secretsmanager:Type", PARTNERS),
-    ("secretsmanager:resource/AllowRotationLambdaArn", ROTATION),
-    ("secretsmanager:resource/ExternalSecretRotationRoleArn", PARTNERS),
-    ("secretsmanager:resource/Type", PARTNERS),
-    ("iam:PassedToService", "No operation takes a role to pass on."),
     ("sts:RequestContext/", "ProvidedContexts is refused."),
 ];
 
 /// Those that need a listener or a client of their own: in which folder of these tests they are.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     ("aws:PrincipalServiceName", "machines"),
     ("aws:SourceAccount", "machines"),
+    ("aws:SourceArn", "secretsmanager"),
     ("aws:SourceVpc", "endpoints"),
     ("aws:SourceVpce", "endpoints"),
     ("aws:VpcSourceIp", "endpoints"),
+    ("iam:PassedToService", "secretsmanager/cross_account"),
     ("sts:IdentityTokenAudience", "sts"),
     ("sts:SigningAlgorithm", "sts"),
 ];
@@ -163,6 +150,9 @@ async fn every_name_has_its_row_or_a_reason() {
     let mut tested: BTreeSet<&str> = rows.iter().map(|row| row.key).collect();
     tested.extend(requests::KEYS);
     tested.extend(secrets::keys());
+    tested.extend(policies::keys());
+    tested.extend(replicas::keys());
+    tested.extend(rotation::keys());
     tested.extend(identity::keys());
     for name in all() {
         let found = tested.iter().any(|key| belongs(key, name));

@@ -30,17 +30,28 @@ const OF_SECRETS: [&str; 4] = [
 /// The operations on a secret, and what their requests have beside it.
 type Body = fn() -> Value;
 
-const OPERATIONS: [(&str, Body); 9] = [
+const OPERATIONS: [(&str, Body); 16] = [
     ("DescribeSecret", || json!({})),
     ("GetSecretValue", || json!({})),
     ("ListSecretVersionIds", || json!({})),
     ("PutSecretValue", || json!({"SecretString": "w", "ClientRequestToken": token(20)})),
     ("UpdateSecret", || json!({"Description": "d", "ClientRequestToken": token(21)})),
+    ("UpdateSecretVersionStage", || json!({"VersionStage": "blue", "MoveToVersionId": token(1)})),
     ("TagResource", || json!({"Tags": [{"Key": "more", "Value": "x"}]})),
     ("UntagResource", || json!({"TagKeys": ["more"]})),
+    ("PutResourcePolicy", || json!({"ResourcePolicy": POLICY})),
+    ("GetResourcePolicy", || json!({})),
+    ("ListResourcePolicies", || json!({})),
+    ("ValidateResourcePolicy", || json!({"ResourcePolicy": POLICY})),
+    ("DeleteResourcePolicy", || json!({})),
     ("DeleteSecret", || json!({})),
     ("RestoreSecret", || json!({})),
+    ("ReplicateSecretToRegions", || json!({"AddReplicaRegions": [{"Region": OTHER_REGION}]})),
 ];
+
+/// A policy that lets nobody do anything.
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":
+    {"AWS":"444455556666"},"Action":"secretsmanager:*","Resource":"*"}]}"#;
 
 /// The keys of this file.
 pub fn keys() -> impl Iterator<Item = &'static str> {
@@ -145,6 +156,14 @@ async fn of_requests() {
             "GetSecretValue",
             secret(json!({})),
             secret(json!({"VersionStage": "AWSPREVIOUS"})),
+        ),
+        (
+            stage,
+            is,
+            "blue",
+            "UpdateSecretVersionStage",
+            secret(json!({"VersionStage": "blue", "MoveToVersionId": token(1)})),
+            secret(json!({"VersionStage": "red", "MoveToVersionId": token(1)})),
         ),
         (
             days,

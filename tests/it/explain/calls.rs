@@ -360,6 +360,41 @@ async fn a_secret_and_the_key_behind_it() {
 }
 
 #[tokio::test]
+async fn a_secrets_own_policy() {
+    let told = told().await;
+    let world = &told.world;
+    let body = json!({"Name": "s", "SecretString": "v", "ClientRequestToken": token(1)});
+    let arn = world.call("secretsmanager", "CreateSecret", body).await.unwrap()["ARN"].clone();
+    let ann = world.user("ann", allow(&["s3:*"])).await;
+    let read = json!({"SecretId": "s"});
+    told.call(&ann, "secretsmanager", "DescribeSecret", read.clone(), false).await;
+    let of_ann = |effect: &str, action: &str| {
+        json!({"Effect": effect, "Principal": {"AWS": user_arn("ann")}, "Action": action,
+            "Resource": "*"})
+    };
+    let put = async |statements: &[Value]| {
+        let text = policy(statements).to_string();
+        let body = json!({"SecretId": "s", "ResourcePolicy": text});
+        world.call("secretsmanager", "PutResourcePolicy", body).await.unwrap();
+    };
+    put(&[of_ann("Allow", "secretsmanager:DescribeSecret")]).await;
+    let report = told.call(&ann, "secretsmanager", "DescribeSecret", read.clone(), true).await;
+    let named: Vec<&str> =
+        report.questions[0].policies.iter().map(|policy| policy.name.as_str()).collect();
+    assert!(named.contains(&"resource policy"), "{named:?}");
+    put(&[of_ann("Deny", "*"), of_ann("Allow", "secretsmanager:DescribeSecret")]).await;
+    told.call(&ann, "secretsmanager", "DescribeSecret", read, false).await;
+    // So says IAM's simulation of one's own secrets.
+    let may = json!({"PolicySourceArn": user_arn("ann"), "ResourceArns": [arn],
+        "ActionNames": ["secretsmanager:DescribeSecret"]});
+    let results = world.iam("SimulatePrincipalPolicy", may.clone()).await;
+    assert_eq!(results["EvaluationResults"][0]["EvalDecision"], "explicitDeny");
+    put(&[of_ann("Allow", "secretsmanager:DescribeSecret")]).await;
+    let results = world.iam("SimulatePrincipalPolicy", may).await;
+    assert_eq!(results["EvaluationResults"][0]["EvalDecision"], "allowed");
+}
+
+#[tokio::test]
 async fn a_registered_service_that_acts_for_its_user() {
     let told = told().await;
     let world = &told.world;

@@ -2,56 +2,13 @@
 //! depend on whether there is such an access key, nor on how wrong the signature is. (That the times
 //! cannot be told apart either is measured by `cargo bench --bench micro -- timing`.)
 use super::{Client, Request, code_of};
+use crate::counting::Counting;
 use crate::world::{Someone, World};
-use bytes::Bytes;
 use claviger::quotas::Settings;
-use claviger::store::{Backend, Commit, Digest, Memory, Revision, StoreError, Witness};
 use claviger_hsm::SoftwareHsm;
 use serde_json::json;
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Counts what is read of the store behind the cache.
-#[derive(Debug, Default)]
-struct Counting {
-    rows: Memory,
-    read: AtomicUsize,
-}
-
-#[async_trait::async_trait]
-impl Backend for Counting {
-    async fn get(&self, key: &[u8]) -> Result<Option<(Revision, Bytes)>, StoreError> {
-        self.read.fetch_add(1, Ordering::SeqCst);
-        self.rows.get(key).await
-    }
-    async fn scan(
-        &self,
-        range: Range<Bytes>,
-        limit: usize,
-    ) -> Result<Vec<(Bytes, Revision, Bytes)>, StoreError> {
-        self.read.fetch_add(1, Ordering::SeqCst);
-        self.rows.scan(range, limit).await
-    }
-    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
-        self.rows.commit(commit).await
-    }
-    async fn state(&self) -> Result<Option<Bytes>, StoreError> {
-        self.rows.state().await
-    }
-    fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision) {
-        self.rows.install(witness, start, last);
-    }
-    async fn for_each_row(
-        &self,
-        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError> {
-        self.rows.for_each_row(visit).await
-    }
-    async fn clear(&self) -> Result<(), StoreError> {
-        self.rows.clear().await
-    }
-}
+use std::sync::atomic::Ordering;
 
 /// The same request with another digit at this place of its signature.
 fn changed(request: &Request, at: usize) -> Request {

@@ -22,7 +22,7 @@ mod limits;
 mod list_keys;
 mod macs;
 mod managed;
-mod modelled_errors;
+pub mod modelled_errors;
 mod multi_region;
 mod re_encrypt;
 mod regions;

@@ -91,7 +91,7 @@ fn short(value: Option<&Value>) -> String {
 }
 
 /// Lengths that the model allows and its own pattern does not.
-const TOO_SHORT: [(&str, usize); 20] = [
+const TOO_SHORT: [(&str, usize); 23] = [
     ("AccountAlias", 3),
     ("AddReplicaRegions.Region", 1),
     ("AddReplicaRegions.Region", 2),
@@ -105,10 +105,14 @@ const TOO_SHORT: [(&str, usize); 20] = [
     ("PathPrefix", 2),
     ("PrimaryRegion", 1),
     ("PrimaryRegion", 2),
+    ("RemoveReplicaRegions", 1),
+    ("RemoveReplicaRegions", 2),
     ("ReplicaRegion", 1),
     ("ReplicaRegion", 2),
     ("RetiringServicePrincipal", 1),
     ("RetiringServicePrincipal", 2),
+    // `12h` would fit; it is none of the texts that are tried.
+    ("RotationRules.Duration", 3),
     ("XksProxyUriPath", 10),
     ("XksProxyVpcEndpointServiceName", 20),
     ("XksProxyVpcEndpointServiceName", 21),

@@ -79,6 +79,8 @@ async fn the_same_requests_are_good_for_root() {
                 // And is no service.
                 "GetDelegatedAccessToken" => Some("AccessDenied"),
                 "ChangePassword" => Some("InvalidUserType"),
+                // There is no function in this world.
+                "RotateSecret" => Some("InvalidRequestException"),
                 _ => None,
             };
             let code = outcome.err().map(|error| error.code);

@@ -3,12 +3,14 @@ use super::credentials;
 use crate::kms::subject::{Kind, Subject};
 use crate::sts::{issuer, web_identity};
 use crate::support::token;
-use crate::world::{ACCOUNT, World, allow};
+use crate::world::{ACCOUNT, OTHER_REGION, REGION, World, allow};
+use claviger::identity::Account;
 use serde_json::{Value, json};
 
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
-/// A user with an access key, and two secrets, of which one is deleted.
+/// A user with an access key, two secrets, of which one is deleted, and two more with a replica in another
+/// region.
 pub struct Things {
     access_key: String,
 }
@@ -21,6 +23,14 @@ impl Things {
         }
         let body = json!({"SecretId": "deleted"});
         world.call("secretsmanager", "DeleteSecret", body).await.unwrap();
+        for (from, name, to) in
+            [(REGION, "primary", OTHER_REGION), (OTHER_REGION, "replica", REGION)]
+        {
+            let body = json!({"Name": name, "SecretString": "v", "ClientRequestToken": token(2),
+                "AddReplicaRegions": [{"Region": to}]});
+            let (root, service) = (&world.root, "secretsmanager");
+            world.call_in(root, from, service, "CreateSecret", body).await.unwrap();
+        }
         let victim = world.user("victim", allow(&["s3:*"])).await;
         for name in ["crew", "spare"] {
             world.iam("CreateGroup", json!({"GroupName": name})).await;
@@ -36,6 +46,9 @@ impl Things {
     pub async fn request(&self, world: &World, service: &str, name: &str) -> Value {
         match service {
             "kms" => of_kms(world, name).await,
+            "secretsmanager" if name.ends_with("CrossAccountReplica") => {
+                across_accounts(world, name).await
+            }
             "secretsmanager" => of_secrets(name),
             "iam" => match credentials::request(world, name).await {
                 Some(body) => body,
@@ -87,21 +100,65 @@ fn key_store(name: &str) -> Value {
 
 fn of_secrets(name: &str) -> Value {
     match name {
+        "BatchGetSecretValue" => json!({"SecretIdList": ["s"]}),
         "CreateSecret" => {
             json!({"Name": "new", "SecretString": "v", "ClientRequestToken": token(7)})
         }
-        "ListSecrets" => json!({}),
+        "GetRandomPassword" | "ListSecrets" => json!({}),
         "PutSecretValue" => {
             json!({"SecretId": "s", "SecretString": "w", "ClientRequestToken": token(8)})
         }
+        "PutResourcePolicy" | "ValidateResourcePolicy" => {
+            let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":
+                {"AWS":"111122223333"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}"#;
+            json!({"SecretId": "s", "ResourcePolicy": text})
+        }
+        "RemoveRegionsFromReplication" => {
+            json!({"SecretId": "primary", "RemoveReplicaRegions": [OTHER_REGION]})
+        }
+        "ReplicateSecretToRegions" => {
+            json!({"SecretId": "s", "AddReplicaRegions": [{"Region": OTHER_REGION}]})
+        }
         "RestoreSecret" => json!({"SecretId": "deleted"}),
+        "RotateSecret" => json!({"SecretId": "s", "ClientRequestToken": token(10)}),
+        "StopReplicationToReplica" => json!({"SecretId": "replica"}),
         "TagResource" => json!({"SecretId": "s", "Tags": [{"Key": "a", "Value": "b"}]}),
         "UntagResource" => json!({"SecretId": "s", "TagKeys": ["a"]}),
         "UpdateSecret" => {
             json!({"SecretId": "s", "SecretString": "x", "ClientRequestToken": token(9)})
         }
+        "UpdateSecretVersionStage" => {
+            json!({"SecretId": "s", "VersionStage": "blue", "MoveToVersionId": token(0)})
+        }
         _ => json!({"SecretId": "s"}),
     }
+}
+
+/// About a new secret, and a new replica of it in a third account, not to fill lists of the others.
+async fn across_accounts(world: &World, name: &str) -> Value {
+    const THIRD: &str = "777788889999";
+    let n = world.events().len();
+    let mut tx = world.server.store.begin();
+    let (third, now) = (THIRD.parse().unwrap(), world.server.clock.now());
+    Account::ensure(&mut tx, &third, now).await.unwrap();
+    tx.commit().await.unwrap();
+    let third = world.user_of(THIRD, &format!("third{n}"), allow(&["*"])).await;
+    let may = |account: &str, action: &str| json!({"Effect": "Allow", "Principal": {"AWS": account}, "Action": action, "Resource": "*"});
+    let text = json!({"Version": "2012-10-17",
+        "Statement": [may(THIRD, "kms:*"), may(ACCOUNT, "kms:Encrypt")]});
+    let made = world.kms_as(&third, "CreateKey", json!({"Policy": text.to_string()})).await;
+    let body =
+        json!({"Name": format!("p{n}"), "SecretString": "v", "ClientRequestToken": token(1)});
+    let primary = world.call("secretsmanager", "CreateSecret", body).await.unwrap();
+    let body = json!({"ClientRequestToken": token(n), "Name": format!("r{n}"),
+        "KmsKeyId": made["KeyMetadata"]["Arn"], "CrossAccountPrimaryARN": primary["ARN"]});
+    let replica = world.call_as(&third, "secretsmanager", "CreateSecret", body).await.unwrap();
+    let body = json!({"SecretId": format!("p{n}"), "CrossAccountReplicaARN": replica["ARN"]});
+    if name.starts_with("Dis") {
+        let associate = "AssociateCrossAccountReplica";
+        world.call("secretsmanager", associate, body.clone()).await.unwrap();
+    }
+    body
 }
 
 /// A request for a role with this name, which the account may assume.

@@ -131,17 +131,6 @@ async fn requests_that_make_no_sense() {
         let refused = world.sm_fails("CreateSecret", body).await;
         assert_eq!(refused.code, "ValidationException", "{bad}");
     }
-    for (member, value) in [
-        ("AddReplicaRegions", json!([{"Region": "us-east-1"}])),
-        ("ForceOverwriteReplicaSecret", json!(true)),
-        ("Type", json!("x")),
-    ] {
-        let mut body = creation("a", "v");
-        body[member] = value;
-        let refused = world.sm_fails("CreateSecret", body).await;
-        let text = format!("{member} is not supported by this endpoint.");
-        assert_eq!(refused, failed("InvalidParameterException", text));
-    }
     let many: Vec<Value> = (0..51).map(|n| json!({"Key": format!("k{n}")})).collect();
     for tags in [
         json!([{"Key": "a"}, {"Key": "a"}]),

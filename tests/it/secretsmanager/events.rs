@@ -1,11 +1,18 @@
 //! What the audit log says of secrets, and that it never says a value. Data keys that only open in
 //! their place.
 use super::{ALIAS, not_found, token, version};
-use crate::world::{ACCOUNT, REGION, Someone, World, allow};
+use crate::counting::Counting;
+use crate::world::{ACCOUNT, OTHER_REGION, REGION, Someone, World, allow};
 use base64::{Engine, engine::general_purpose::STANDARD as B64};
 use claviger::audit::Event;
+use claviger::call::replay;
+use claviger::quotas::Settings;
 use claviger::secrets::{Secret, Version};
+use claviger::store::StoreError;
+use claviger_hsm::SoftwareHsm;
 use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 const SERVICE: &str = "secretsmanager.amazonaws.com";
 
@@ -222,5 +229,51 @@ async fn no_event_ever_says_a_value() {
         for key in &opened {
             assert!(!line.contains(key.as_str()), "{line}");
         }
+    }
+}
+
+/// What KMS did for a call was done, whatever became of the call. What the call itself did is told if it
+/// is there, and once.
+#[tokio::test]
+async fn a_commit_that_fails_undoes_no_use_of_a_key() {
+    let unavailable = || StoreError::Unavailable("the disk is gone".into());
+    let outcomes = [
+        (unavailable(), false, "InternalServiceError"),
+        (unavailable(), true, "InternalServiceError"),
+        (StoreError::Conflict, false, "ThrottlingException"),
+    ];
+    for (error, made, code) in outcomes {
+        let store = Arc::new(Counting::default());
+        let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+        let world = World::on(hsm, store.clone(), 1, Settings::default()).await;
+        let mut body = super::creation("a", "one");
+        body["AddReplicaRegions"] = json!([{"Region": OTHER_REGION}]);
+        world.sm("CreateSecret", body).await;
+        // What is logged leaves the outbox.
+        world.advance(1).await;
+        let from = world.events().len();
+        *store.commits.lock().unwrap() = Some((error, made));
+        let body = version("a", 2, "two").to_string();
+        let answer =
+            world.raw(&world.root, "secretsmanager", "PutSecretValue", body.as_bytes()).await;
+        *store.commits.lock().unwrap() = None;
+        assert_eq!(answer.unwrap_err().code, code);
+        let used = ["GenerateDataKey", "Decrypt", "GenerateDataKey"];
+        let mut expected = used.to_vec();
+        expected.push("PutSecretValue");
+        assert_eq!(world.event_names(from), expected);
+        let errors: Vec<_> =
+            world.events()[from..].iter().map(|event| event.error_code.clone()).collect();
+        assert_eq!(errors, [None, None, None, Some(code.to_owned())]);
+        // A start after a crash: the log gets what it lacks.
+        let known: HashSet<_> = world.events().into_iter().map(|event| event.event_id).collect();
+        let missing = replay(&world.server, |_| Ok(known.clone())).await.unwrap();
+        if made {
+            expected.extend(["ReplicationSucceeded", "PutSecretValue"]);
+            assert_eq!(world.last_event().error_code, None);
+        }
+        assert_eq!((world.event_names(from).len(), missing), (expected.len(), expected.len() - 4));
+        assert_eq!(world.event_names(from), expected);
+        assert_eq!(world.value("a").await, if made { "two" } else { "one" });
     }
 }

@@ -1,8 +1,14 @@
 //! ListSecrets: filters, order, pages.
 use super::{NOW_SECS, creation};
+use crate::counting::Counting;
 use crate::support::failed;
 use crate::world::{OTHER_REGION, World};
+use claviger::quotas::Settings;
+use claviger::random::{Random, SeededRandom};
+use claviger_hsm::SoftwareHsm;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Made a minute apart, in this order.
 async fn furnished() -> World {
@@ -140,6 +146,104 @@ async fn orders() {
     }
 }
 
+/// Every page of a list, of so many entries each.
+async fn all(world: &World, mut body: Value, size: usize) -> Vec<String> {
+    body["MaxResults"] = json!(size);
+    let mut found = Vec::new();
+    loop {
+        let page = world.sm("ListSecrets", body.clone()).await;
+        let names = names(&page);
+        assert!(names.len() == size || page["NextToken"].is_null(), "{body} {page}");
+        found.extend(names);
+        body["NextToken"] = page["NextToken"].clone();
+        if body["NextToken"].is_null() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_order_lists_the_same_whatever_has_happened() {
+    let world = World::new().await;
+    let random: &dyn Random = &SeededRandom::new(5);
+    for round in 0..150 {
+        let id = format!("s{}", random.bytes::<1>()[0] % 12);
+        let named = json!({"SecretId": id});
+        // Some of it fails, because the secret is there, or is not.
+        let (name, body) = match random.bytes::<1>()[0] % 8 {
+            0..=2 => ("CreateSecret", creation(&id, "v")),
+            3 => ("DeleteSecret", json!({"SecretId": id, "ForceDeleteWithoutRecovery": true})),
+            4 => ("DeleteSecret", named),
+            5 => ("RestoreSecret", named),
+            6 => ("GetSecretValue", named),
+            _ => ("PutSecretValue", super::version(&id, round + 2, "w")),
+        };
+        let _ = world.call("secretsmanager", name, body).await;
+        if round % 7 == 0 {
+            world.advance(2 * super::DAY).await;
+        }
+        if round % 3 == 0 {
+            world.clock.advance(1);
+        }
+        for scheduled in [false, true] {
+            let query = json!({"IncludePlannedDeletion": scheduled});
+            // The first two are read from an order of the store, the others sorted.
+            let size = 1 + usize::from(random.bytes::<1>()[0] % 5);
+            let created = all(&world, query.clone(), size).await;
+            let mut by_name = created.clone();
+            by_name.sort();
+            let order = |by: &str, order: &str| {
+                let mut query = query.clone();
+                query["SortBy"] = json!(by);
+                query["SortOrder"] = json!(order);
+                query
+            };
+            assert_eq!(all(&world, order("name", "asc"), size).await, by_name, "{round}");
+            let mut other = all(&world, order("created-date", "desc"), size).await;
+            other.reverse();
+            assert_eq!(other, created, "{round}");
+            let mut filtered = query.clone();
+            filtered["Filters"] = json!([{"Key": "name", "Values": ["s"]}]);
+            assert_eq!(all(&world, filtered, size).await, created, "{round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_reads_little_more_than_it_answers() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
+    for n in 0..520 {
+        let body = json!({"Name": format!("s{n:03}"), "ClientRequestToken": super::token(1)});
+        world.sm("CreateSecret", body).await;
+    }
+    // Two rows for each entry, and some of the caller's.
+    let up: fn(usize) -> usize = |n| n;
+    let down: fn(usize) -> usize = |n| 519 - n;
+    for (query, most, at) in [
+        (json!({}), 40, up),
+        (json!({"SortBy": "name"}), 40, up),
+        // More than the store answers at once.
+        (json!({"SortBy": "name", "SortOrder": "desc"}), 570, down),
+        (json!({"SortBy": "last-changed-date", "SortOrder": "desc"}), 570, down),
+    ] {
+        let mut query = query;
+        for page_number in 0..3 {
+            query["MaxResults"] = json!(10);
+            let before = backend.rows.load(Ordering::SeqCst);
+            let page = world.sm("ListSecrets", query.clone()).await;
+            let read = backend.rows.load(Ordering::SeqCst) - before;
+            assert!((10..=most).contains(&read), "{query}: {read} rows");
+            let first = page_number * 10;
+            let expected: Vec<String> =
+                (first..first + 10).map(|n| format!("s{:03}", at(n))).collect();
+            assert_eq!(names(&page), expected, "{query}");
+            query["NextToken"] = page["NextToken"].clone();
+        }
+    }
+}
+
 #[tokio::test]
 async fn pages() {
     let world = furnished().await;
@@ -160,6 +264,8 @@ async fn pages() {
         json!({"NextToken": format!("{}A", next.as_str().unwrap())}),
         json!({"NextToken": next, "SortOrder": "desc"}),
         json!({"NextToken": next, "SortBy": "name"}),
+        json!({"NextToken": next, "IncludePlannedDeletion": true}),
+        json!({"NextToken": next, "Filters": [{"Key": "name", "Values": ["prod"]}]}),
     ] {
         assert_eq!(world.sm_fails("ListSecrets", body).await, invalid);
     }

@@ -1,19 +1,36 @@
 //! Secrets Manager operations.
+mod batch;
+mod caches;
 mod concurrency;
 mod conditions;
 mod create;
+mod cross_account;
 mod deletion;
+mod described;
+mod drain;
+mod drained_rotation;
 mod events;
+mod external;
 mod get_value;
 mod keys;
 mod labels;
 mod list_secrets;
 mod list_versions;
+mod model;
+mod modelled_errors;
 mod permissions;
+mod policies;
+mod pruning;
 mod put_value;
+mod random_password;
+mod replication;
+mod rotate;
+mod rotate_built_in;
+mod schedules;
 mod sdk;
 mod tags;
 mod update;
+mod version_stage;
 
 use crate::support::failed;
 use crate::world::{Failed, NOW_SECS, Someone, World};

@@ -4,11 +4,17 @@ use crate::support::{denied, policy, user_arn};
 use crate::world::{ACCOUNT, REGION, World, allow};
 use serde_json::{Value, json};
 
+/// It denies strangers what they may not do anyway.
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":
+    {"AWS":"444455556666"},"Action":"secretsmanager:*","Resource":"*"}]}"#;
+
 /// Every operation, on a secret if it is about one.
 fn operations(id: &str) -> Vec<(&'static str, Value)> {
     vec![
+        ("BatchGetSecretValue", json!({"SecretIdList": [id]})),
         ("CreateSecret", json!({"Name": "new", "ClientRequestToken": token(1)})),
         ("DescribeSecret", json!({"SecretId": id})),
+        ("GetRandomPassword", json!({})),
         ("GetSecretValue", json!({"SecretId": id})),
         ("ListSecretVersionIds", json!({"SecretId": id})),
         ("ListSecrets", json!({})),
@@ -17,8 +23,17 @@ fn operations(id: &str) -> Vec<(&'static str, Value)> {
             "UpdateSecret",
             json!({"SecretId": id, "ClientRequestToken": token(3), "SecretString": "three"}),
         ),
+        (
+            "UpdateSecretVersionStage",
+            json!({"SecretId": id, "VersionStage": "blue", "MoveToVersionId": token(1)}),
+        ),
         ("TagResource", json!({"SecretId": id, "Tags": [{"Key": "a", "Value": "b"}]})),
         ("UntagResource", json!({"SecretId": id, "TagKeys": ["a"]})),
+        ("PutResourcePolicy", json!({"SecretId": id, "ResourcePolicy": POLICY})),
+        ("GetResourcePolicy", json!({"SecretId": id})),
+        ("ListResourcePolicies", json!({"SecretId": id})),
+        ("ValidateResourcePolicy", json!({"SecretId": id, "ResourcePolicy": POLICY})),
+        ("DeleteResourcePolicy", json!({"SecretId": id})),
         ("DeleteSecret", json!({"SecretId": id})),
         ("RestoreSecret", json!({"SecretId": id})),
         ("DeleteSecret", json!({"SecretId": id, "ForceDeleteWithoutRecovery": true})),
@@ -58,7 +73,7 @@ async fn each_operation_is_its_own_action() {
         let named = body["SecretId"].as_str().unwrap_or_default().to_owned();
         let refused = world.sm_fails_as(&who, name, body).await;
         let resource = match name {
-            "ListSecrets" => "*".to_owned(),
+            "BatchGetSecretValue" | "GetRandomPassword" | "ListSecrets" => "*".to_owned(),
             "CreateSecret" => {
                 // The ARN that it would have got.
                 let start = format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:new-");

@@ -77,7 +77,7 @@ async fn requests_that_make_no_sense() {
         (
             with("RotationToken", json!(token(1))),
             "InvalidParameterException",
-            "RotationToken is not supported by this endpoint.",
+            "The RotationToken is invalid.",
         ),
         (
             with("ClientRequestToken", json!(format!("{}\u{1}", token(1)))),

@@ -58,7 +58,7 @@ async fn requests_that_make_no_sense() {
     assert_eq!(refused, failed("InvalidRequestException", text));
     for (members, code) in [
         (json!({"SecretString": "x", "SecretBinary": "AAEC"}), "InvalidParameterException"),
-        (json!({"Type": "x"}), "InvalidParameterException"),
+        (json!({"Type": "x y"}), "InvalidParameterException"),
         (json!({"SecretString": ""}), "ValidationException"),
         (json!({"Description": "x".repeat(2049)}), "ValidationException"),
         (json!({"KmsKeyId": "alias/none"}), "EncryptionFailure"),

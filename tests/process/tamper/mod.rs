@@ -6,8 +6,8 @@ mod flips;
 mod foreign;
 mod rows;
 
-use crate::client::{Client, Failed};
-use crate::harness::{Exit, Port, Process, copy_dir};
+use crate::client::{Client, Failed, REGION};
+use crate::harness::{Exit, Port, Process, copy_dir, program, run};
 use crate::setup::{ACCOUNT, Deployment};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -98,6 +98,12 @@ impl Sound {
             let outcome = client.kms("GetKeyLastUsage", body);
             noticed |= matches!(outcome, Err(Failed::Fault { status: 500.., .. }));
         }
+        // A list has rows of its own, and the operator's commands have.
+        let listed = client.secrets("ListSecrets", json!({}));
+        noticed |= matches!(listed, Err(Failed::Fault { status: 500.., .. }));
+        if edit.starts_with("secret-readers") {
+            noticed |= self.questions.iter().any(|question| self.cannot_drain(copy, question));
+        }
         for question in &self.questions {
             match ask(&mut client, question) {
                 Ok(answer) => assert_eq!(answer, question.answer, "{edit}: {question:#?}"),
@@ -112,6 +118,18 @@ impl Sound {
         assert!(!matches!(written, Err(Failed::Lost(_))), "{edit}: {written:?}");
         assert!(process.is_alive(), "{edit}: {}", process.stderr());
         if noticed { Outcome::Noticed } else { Outcome::Unharmed }
+    }
+
+    /// Whether `claviger secret drain` finds what is stored damaged, of the secret that a question is about.
+    fn cannot_drain(&self, copy: &Copy, question: &Question) -> bool {
+        let Some(name) = question.body["SecretId"].as_str() else { return false };
+        let mut command = program(self.deployment.token.as_ref().map(|token| token.conf.as_path()));
+        command.args(["secret", "drain", name, "--region", REGION, "--insecure-software-root"]);
+        command.arg("--config").arg(copy.dir.path().join("serve.toml"));
+        let exit = run(command);
+        let damaged = exit.stderr.contains("store corrupt");
+        assert_eq!(exit.status.success(), !damaged, "{name}: {exit:#?}");
+        damaged
     }
 
     /// Starting over the copy must fail with these words, and change none of its files.

@@ -99,14 +99,15 @@ impl Hsm for FailingDevice {
     }
 }
 
-struct Scene {
-    world: World,
+/// A world whose store and device fail when they are told to.
+pub struct Scene {
+    pub world: World,
     store: Arc<FailingStore>,
     device: Arc<FailingDevice>,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let store = Arc::new(FailingStore::default());
         let device = SoftwareHsm::seeded([9; 32]);
         let device = Arc::new(FailingDevice { device, fails: AtomicBool::new(false) });
@@ -116,11 +117,11 @@ impl Scene {
 }
 
 /// Any operation, with the request that succeeds otherwise, when nothing can be read or written any
-/// more. The server has just started, so it has no record in its cache.
+/// more.
 pub async fn without_store(operation: &str) -> Failed {
-    let Scene { mut world, store, .. } = Scene::new().await;
+    let scene = Scene::new().await;
     let body = match Kind::of(operation) {
-        Some(_) => Subject::used(&world, operation, json!({})).await.body(operation),
+        Some(_) => Subject::used(&scene.world, operation, json!({})).await.body(operation),
         None => match operation {
             "CreateCustomKeyStore" => cluster("hsm", CLUSTER),
             "CreateKey" | "DescribeCustomKeyStores" | "ListKeys" => json!({}),
@@ -129,25 +130,33 @@ pub async fn without_store(operation: &str) -> Failed {
             _ => json!({"CustomKeyStoreId": NO_ID}),
         },
     };
-    let caller = world.caller(&world.root).await;
-    let server = Arc::get_mut(&mut world.server).expect("nobody else has the server");
-    let keys = Arc::new(server.root.row_keys().unwrap());
-    let random = server.random.clone();
-    server.store = Store::open(store.clone(), keys, random, false).await.unwrap();
-    store.fails.store(true, Ordering::SeqCst);
-    let arrival = Arrival {
-        request_id: "r".into(),
-        event_id: "e".into(),
-        region: REGION.parse().unwrap(),
-        source_ip: "127.0.0.1".parse().unwrap(),
-        endpoint: None,
-        user_agent: "test".into(),
-        tls: None,
-    };
-    let entry = table("kms").find(operation).unwrap();
-    let body = serde_json::to_vec(&body).unwrap();
-    let fault = (entry.run)(&world.server, &caller, &arrival, &body).await.unwrap_err();
-    hidden(operation, fault.status, fault.code, fault.message())
+    scene.without_store("kms", operation, body).await
+}
+
+impl Scene {
+    /// The server has just started, so it has no record in its cache.
+    pub async fn without_store(self, service: &str, operation: &str, body: Value) -> Failed {
+        let Self { mut world, store, .. } = self;
+        let caller = world.caller(&world.root).await;
+        let server = Arc::get_mut(&mut world.server).expect("nobody else has the server");
+        let keys = Arc::new(server.root.row_keys().unwrap());
+        let random = server.random.clone();
+        server.store = Store::open(store.clone(), keys, random, false).await.unwrap();
+        store.fails.store(true, Ordering::SeqCst);
+        let arrival = Arrival {
+            request_id: "r".into(),
+            event_id: "e".into(),
+            region: REGION.parse().unwrap(),
+            source_ip: "127.0.0.1".parse().unwrap(),
+            endpoint: None,
+            user_agent: "test".into(),
+            tls: None,
+        };
+        let entry = table(service).find(operation).unwrap();
+        let body = serde_json::to_vec(&body).unwrap();
+        let fault = (entry.run)(&world.server, &caller, &arrival, &body).await.unwrap_err();
+        hidden(operation, fault.status, fault.code, fault.message())
+    }
 }
 
 /// An operation that makes keys, when the device makes no random bytes.

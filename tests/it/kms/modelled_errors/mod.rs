@@ -2,7 +2,7 @@
 //! reason why none is.
 mod cases;
 mod columns;
-mod failing;
+pub mod failing;
 mod reasons;
 mod stores;
 

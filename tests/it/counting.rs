@@ -1,0 +1,60 @@
+//! A store in memory that counts what is read of it behind the cache, and fails to commit when it is
+//! told to.
+use bytes::Bytes;
+use claviger::store::{Backend, Commit, Digest, Memory, Revision, StoreError, Witness};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+#[derive(Debug, Default)]
+pub struct Counting {
+    store: Memory,
+    /// How often it was asked.
+    pub read: AtomicUsize,
+    /// How many rows it answered.
+    pub rows: AtomicUsize,
+    /// What commits answer, and whether they are made all the same.
+    pub commits: Mutex<Option<(StoreError, bool)>>,
+}
+
+#[async_trait::async_trait]
+impl Backend for Counting {
+    async fn get(&self, key: &[u8]) -> Result<Option<(Revision, Bytes)>, StoreError> {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        self.rows.fetch_add(1, Ordering::SeqCst);
+        self.store.get(key).await
+    }
+    async fn scan(
+        &self,
+        range: Range<Bytes>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Revision, Bytes)>, StoreError> {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        let rows = self.store.scan(range, limit).await?;
+        self.rows.fetch_add(rows.len(), Ordering::SeqCst);
+        Ok(rows)
+    }
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let told = self.commits.lock().unwrap().clone();
+        let made = told.as_ref().is_none_or(|(_, made)| *made);
+        if made {
+            self.store.commit(commit).await?;
+        }
+        told.map_or(Ok(()), |(error, _)| Err(error))
+    }
+    async fn state(&self) -> Result<Option<Bytes>, StoreError> {
+        self.store.state().await
+    }
+    fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision) {
+        self.store.install(witness, start, last);
+    }
+    async fn for_each_row(
+        &self,
+        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
+    ) -> Result<(), StoreError> {
+        self.store.for_each_row(visit).await
+    }
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.store.clear().await
+    }
+}
