@@ -1,22 +1,20 @@
 //! What Lambda does before it runs a function: it takes the function's role. (Lambda developer guide,
 //! "Defining Lambda function permissions with an execution role".)
+use super::HIDDEN;
 use crate::authorize::{AccessDenied, Authorized, Caller, Conditions};
 use crate::call::{Arrival, Call, OperationError, Server, Unmodelled, run_unmodelled};
 use crate::functions::Function;
-use crate::identity::{Actor, Assumable, Issued, Role, Session, secret_access_key};
+use crate::identity::{Assumable, Issued, Role, Session};
 use crate::quotas::Throttled;
 use crate::store::StoreError;
 use crate::types::{Arn, Region};
 use crate::wire::{Fault, Protocol, ServiceError};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a role's trust policy must name.
 pub const SERVICE: &str = "lambda.amazonaws.com";
 const ACTION: &str = "sts:AssumeRole";
-/// As CloudTrail shows a secret.
-const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// A function's credentials, and who it is with them.
 #[derive(Debug)]
@@ -116,27 +114,8 @@ impl Unmodelled for AssumeRole<'_> {
         let session_name = self.function.name.clone();
         let principal = role.principal(Some(&session_name));
         let random = call.random();
-        let session = Session {
-            actor: Actor::Role {
-                account: role.account.clone(),
-                name: role.name.clone(),
-                id: role.id.clone(),
-                session_name,
-            },
-            secret: secret_access_key(&*random),
-            issued: call.now,
-            expires: call.now.plus_secs(self.seconds).whole_secs(),
-            policy: None,
-            policy_arns: Vec::new(),
-            tags: Default::default(),
-            transitive: BTreeSet::new(),
-            mfa: None,
-            source_identity: None,
-            provider: None,
-            issuer_key: None,
-            chained: false,
-            door: None,
-        };
+        let expires = call.now.plus_secs(self.seconds).whole_secs();
+        let session = Session::new(role.actor(session_name), &*random, call.now, expires);
         let issued = session.issue(&call.server.root, &*random)?;
         let shown = json!({
             "assumedRoleUser": {"arn": principal.arn, "assumedRoleId": principal.unique_id},

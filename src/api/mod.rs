@@ -8,6 +8,9 @@ pub mod sts;
 
 use crate::call::{ServiceTable, Speech};
 
+/// As CloudTrail shows a secret.
+const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
+
 /// Every service.
 pub static SERVICES: &[&ServiceTable] =
     &[&iam::TABLE, &kms::TABLE, &secretsmanager::TABLE, &sts::TABLE];

@@ -1,23 +1,21 @@
 //! What IAM Roles Anywhere does with CreateSession: credentials of a role for whoever has a
 //! certificate. AWS's operation has its own signatures and no model here; ours is asked over TLS.
+use super::HIDDEN;
 use crate::authorize::{AccessDenied, Authorized, Caller, Conditions};
 use crate::call::{Arrival, Call, OperationError, Server, Unmodelled, run_unmodelled};
-use crate::identity::{Actor, Assumable, Issued, Role, Session, secret_access_key};
+use crate::identity::{Assumable, Issued, Role, Session};
 use crate::machines::{Certificate, Machine};
 use crate::quotas::{Quota, Throttled};
 use crate::store::StoreError;
 use crate::types::{Arn, Principal, PrincipalKind, Region};
 use crate::wire::{Fault, Protocol, ServiceError};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub const SOURCE: &str = "rolesanywhere.amazonaws.com";
 pub const NAME: &str = "CreateSession";
 /// What a role's trust policy must allow the service (IAM Roles Anywhere user guide, "Trust model").
 const ACTIONS: [&str; 3] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"];
-/// As CloudTrail shows a secret.
-const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -129,27 +127,12 @@ async fn issue(
     let principal = role.principal(Some(&session_name));
     let wanted = call.now.plus_secs(machine.session_seconds).whole_secs();
     let random = call.random();
+    // A certificate proves nothing beyond its end.
+    let expires = wanted.min(certificate.not_after);
     let session = Session {
-        actor: Actor::Role {
-            account: role.account.clone(),
-            name: role.name.clone(),
-            id: role.id.clone(),
-            session_name,
-        },
-        secret: secret_access_key(&*random),
-        issued: call.now,
-        // A certificate proves nothing beyond its end.
-        expires: wanted.min(certificate.not_after),
-        policy: None,
-        policy_arns: Vec::new(),
         tags: certificate.tags.clone(),
-        transitive: BTreeSet::new(),
-        mfa: None,
         source_identity: Some(certificate.name().to_owned()),
-        provider: None,
-        issuer_key: None,
-        chained: false,
-        door: None,
+        ..Session::new(role.actor(session_name), &*random, call.now, expires)
     };
     let issued = session.issue(&call.server.root, &*random)?;
     let shown = json!({"credentialSet": [{

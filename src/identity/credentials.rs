@@ -3,6 +3,7 @@
 use super::session::Opened;
 use super::{AccessKey, Actor, Door, Owner, Session, Status};
 use crate::authorize::Caller;
+use crate::random::Random;
 use crate::root_of_trust::RootOfTrust;
 use crate::services::Services;
 use crate::store::{StoreError, Tx};
@@ -107,27 +108,16 @@ impl Credentials {
     pub fn through(
         self,
         door: Door,
-        secret: SecretText,
+        random: &dyn Random,
         now: Timestamp,
         until: Timestamp,
     ) -> Session {
         match self.source {
-            Source::Session(session) => (*session).through(door, secret, until),
+            Source::Session(session) => (*session).through(door, random, until),
             Source::Key(key) => Session {
-                actor: Actor::of(&key),
-                secret,
-                issued: now,
-                expires: until,
-                policy: None,
-                policy_arns: Vec::new(),
-                tags: Default::default(),
-                transitive: Default::default(),
-                mfa: None,
-                source_identity: None,
-                provider: None,
                 issuer_key: Some(key.id.clone()),
-                chained: false,
                 door: Some(door),
+                ..Session::new(Actor::of(&key), random, now, until)
             },
         }
     }

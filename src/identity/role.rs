@@ -1,7 +1,7 @@
 //! Roles: what somebody who is trusted may become for a while.
 use super::attachments::exceed;
 use super::binding::{self, BindError, ROLE_ID};
-use super::{Attachments, Counted, IdentityError, unique_id};
+use super::{Actor, Attachments, Counted, IdentityError, unique_id};
 use crate::authorize::{Authorized, Protected, Resource, Rule};
 use crate::policy::{BoundPolicy, Kind, Policy};
 use crate::random::Random;
@@ -196,6 +196,16 @@ impl Role {
                 role_id: self.id.clone(),
                 role_name: self.name.clone(),
             },
+        }
+    }
+
+    /// Who acts in a session of this role.
+    pub fn actor(&self, session_name: String) -> Actor {
+        Actor::Role {
+            account: self.account.clone(),
+            name: self.name.clone(),
+            id: self.id.clone(),
+            session_name,
         }
     }
 

@@ -3,7 +3,7 @@
 //! role, a user made anew or a disabled access key end it at once.
 use super::{
     AccessKey, Account, Attachments, ManagedPolicy, Owner, Role, Status, User, aws_managed,
-    session_policy,
+    secret_access_key, session_policy,
 };
 use crate::authorize::{self, Caller, NamedPolicy, SessionFacts};
 use crate::policy::{Kind, Policy};
@@ -97,6 +97,26 @@ pub struct Issued {
 pub struct Opened(Session);
 
 impl Session {
+    /// A session with nothing but its actor's own permissions, until `expires`.
+    pub fn new(actor: Actor, random: &dyn Random, issued: Timestamp, expires: Timestamp) -> Self {
+        Self {
+            actor,
+            secret: secret_access_key(random),
+            issued,
+            expires,
+            policy: None,
+            policy_arns: Vec::new(),
+            tags: Tags::default(),
+            transitive: BTreeSet::new(),
+            mfa: None,
+            source_identity: None,
+            provider: None,
+            issuer_key: None,
+            chained: false,
+            door: None,
+        }
+    }
+
     /// Seals the session under an access key id of its own.
     pub fn issue(self, root: &RootOfTrust, random: &dyn Random) -> Result<Issued, StoreError> {
         let access_key_id = super::temporary_access_key_id(random);
@@ -192,8 +212,8 @@ async fn is_active(tx: &mut Tx<'_>, key: Option<&str>) -> Result<bool, StoreErro
 impl Opened {
     /// The same session through a service, until it or `until` ends. When it was issued stays, so
     /// that what ends sessions of before a moment ends this one with it.
-    pub(super) fn through(self, door: Door, secret: SecretText, until: Timestamp) -> Session {
-        let expires = until.min(self.0.expires);
+    pub(super) fn through(self, door: Door, random: &dyn Random, until: Timestamp) -> Session {
+        let (secret, expires) = (secret_access_key(random), until.min(self.0.expires));
         Session { secret, expires, door: Some(door), ..self.0 }
     }
 }

@@ -57,6 +57,38 @@ impl Record for Secret {
 }
 
 impl Secret {
+    /// One of which nothing but its name is known.
+    pub(super) fn blank(
+        arn: Arn,
+        name: &str,
+        account: &AccountId,
+        region: &Region,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            arn,
+            name: name.to_owned(),
+            account: account.clone(),
+            region: region.clone(),
+            description: None,
+            kms_key_id: None,
+            created_with: String::new(),
+            created: now,
+            changed: now,
+            accessed: None,
+            deleted: None,
+            deletion: None,
+            tags: Tags::default(),
+            versions: Versions::default(),
+            kind: None,
+            policy: None,
+            rotation: None,
+            replication: Replication::Alone,
+            cross_account: None,
+            compiled: OnceLock::new(),
+        }
+    }
+
     pub async fn load(
         tx: &mut Tx<'_>,
         account: &AccountId,
@@ -271,27 +303,13 @@ impl Authorized<NewSecret> {
         token: &str,
         now: Timestamp,
     ) -> Edit {
+        let (name, account, region) = (&self.name, &self.account, &self.region);
         Edit::new(Secret {
-            arn: self.arn.clone(),
-            name: self.name.clone(),
-            account: self.account.clone(),
-            region: self.region.clone(),
             description,
             kms_key_id,
             created_with: token.to_owned(),
-            created: now,
-            changed: now,
-            accessed: None,
-            deleted: None,
-            deletion: None,
             tags,
-            versions: Versions::default(),
-            kind: None,
-            policy: None,
-            rotation: None,
-            replication: Replication::Alone,
-            cross_account: None,
-            compiled: OnceLock::new(),
+            ..Secret::blank(self.arn.clone(), name, account, region, now)
         })
     }
 }
@@ -324,30 +342,10 @@ pub(super) mod tests {
 
     /// A secret as it is right after its creation.
     pub(crate) fn secret(name: &str) -> Secret {
-        Secret {
-            arn: format!("arn:aws:secretsmanager:eu-west-1:111122223333:secret:{name}-Ab12Cd")
-                .parse()
-                .unwrap(),
-            name: name.into(),
-            account: "111122223333".parse().unwrap(),
-            region: "eu-west-1".parse().unwrap(),
-            description: None,
-            kms_key_id: None,
-            created_with: String::new(),
-            created: Timestamp::from_secs(1_767_225_600),
-            changed: Timestamp::from_secs(1_767_225_600),
-            accessed: None,
-            deleted: None,
-            deletion: None,
-            tags: Tags::default(),
-            versions: Versions::default(),
-            kind: None,
-            policy: None,
-            rotation: None,
-            replication: Replication::Alone,
-            cross_account: None,
-            compiled: OnceLock::new(),
-        }
+        let arn = format!("arn:aws:secretsmanager:eu-west-1:111122223333:secret:{name}-Ab12Cd");
+        let account = "111122223333".parse().unwrap();
+        let (region, now) = ("eu-west-1".parse().unwrap(), Timestamp::from_secs(1_767_225_600));
+        Secret::blank(arn.parse().unwrap(), name, &account, &region, now)
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod iam;
 mod isolation;
 mod kms;
 mod machines;
+mod modelled;
 mod pipeline;
 mod quotas;
 mod refusals;

@@ -2,7 +2,8 @@
 //! in the same transaction. Values are opened under the one's key and sealed under the other's by leave
 //! of whoever writes, or of the role that the association names. (Secrets Manager user guide, "How
 //! Secrets Manager authorizes cross-account replication".)
-use super::cross_account_keys::{open, seal_under};
+use super::cross_account_keys::seal_under;
+use super::kms::open_data_key;
 use super::shapes::{CrossAccountPrimary, CrossAccountReplica};
 use super::{Error, SecretsManager};
 use crate::authorize::{Caller, Conditions};
@@ -107,7 +108,7 @@ pub(super) async fn follow(
         for (id, created) in lacking {
             let version = Version::load(&mut call.tx, secret, &id).await?;
             let wrapped = &version.data_key;
-            let data_key = open(call, acting.as_ref(), &secret.arn, wrapped, &id).await?;
+            let data_key = open_data_key(call, acting.as_ref(), &secret.arn, wrapped, &id).await?;
             let value = version.open(&secret.arn, &id, &data_key)?;
             let random = call.random();
             let new = DataKey::generate(&*random);

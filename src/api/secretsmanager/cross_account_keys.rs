@@ -1,7 +1,7 @@
 //! How a value passes from the key of one account to the key of another: as two uses of KMS by the
 //! caller, or by a role in the caller's stead.
 use super::Error;
-use super::kms::{context, open_data_key, qualified};
+use super::kms::{context, qualified};
 use crate::api::kms;
 use crate::authorize::{AccessDenied, Authorized, Caller, Conditions};
 use crate::call::{Call, Service, Via};
@@ -14,7 +14,7 @@ use serde_json::json;
 const SYMMETRIC: EncryptionAlgorithm = EncryptionAlgorithm::SymmetricDefault;
 
 /// The key, if the role may do `action` with it. By policies: no grant to the role is looked for.
-fn by_role(
+pub(super) fn by_role(
     call: &mut Call<'_>,
     role: &Caller,
     found: Result<Found, Missing>,
@@ -29,35 +29,6 @@ fn by_role(
     })?;
     conditions.add("kms:calleraccount", role.principal.account.as_str());
     Ok(call.authorize_as(role, action, found, conditions)?)
-}
-
-/// Has KMS decrypt the data key of a version.
-pub(super) async fn open(
-    call: &mut Call<'_>,
-    role: Option<&Caller>,
-    secret: &Arn,
-    wrapped: &Blob,
-    version_id: &str,
-) -> Result<DataKey, Error> {
-    let Some(role) = role else { return open_data_key(call, secret, wrapped, version_id).await };
-    let context = context(secret, version_id);
-    let parameters = json!({ "encryptionAlgorithm": SYMMETRIC, "encryptionContext": context });
-    let decrypt = async |call: &mut Call<'_>| {
-        let (account, region) = (role.principal.account.clone(), call.region().clone());
-        let found = keys::find_for(&mut call.tx, &account, &region, wrapped).await;
-        let conditions = kms::crypto_conditions(SYMMETRIC.as_str(), &context);
-        let key = by_role(call, role, found, "kms:Decrypt", conditions)?;
-        let key = kms::ready(call, key, "Decrypt")?;
-        let (plaintext, material_id) =
-            key.decrypt(&mut call.tx, SYMMETRIC, wrapped, &context).await?;
-        call.record_material("keyMaterialId", material_id.as_ref());
-        Ok::<_, kms::Error>(plaintext)
-    };
-    let plaintext = call
-        .on_behalf(Via::SecretsManager, "Decrypt", kms::Kms::SOURCE, parameters, decrypt)
-        .await
-        .map_err(Error::on_decrypt)?;
-    DataKey::opened(&plaintext)
 }
 
 /// Has KMS encrypt a data key under the key of a replica, and says which one that is.

@@ -2,8 +2,9 @@
 //! secret and its version, each use an audit event of its own. (Secrets Manager user guide, "Secret
 //! encryption and decryption in AWS Secrets Manager".)
 use super::Error;
+use super::cross_account_keys::by_role;
 use crate::api::kms;
-use crate::authorize::Conditions;
+use crate::authorize::{Caller, Conditions};
 use crate::call::{Call, Service, Via};
 use crate::keys::{self, Accept, Missing, SECRETS_MANAGER_ALIAS};
 use crate::primitives::EncryptionAlgorithm;
@@ -103,9 +104,11 @@ async fn generate(
     Ok(NewDataKey { open, wrapped: sealed.blob, key: named.map(|_| key.arn.clone()) })
 }
 
-/// Has KMS decrypt the data key of a version. The blob says which key made it.
+/// Has KMS decrypt the data key of a version, for the caller or for a role in the caller's stead. The
+/// blob says which key made it.
 pub(super) async fn open_data_key(
     call: &mut Call<'_>,
+    role: Option<&Caller>,
     secret: &Arn,
     wrapped: &Blob,
     version_id: &str,
@@ -114,7 +117,15 @@ pub(super) async fn open_data_key(
     let parameters = json!({ "encryptionAlgorithm": SYMMETRIC, "encryptionContext": context });
     let decrypt = async |call: &mut Call<'_>| {
         let conditions = kms::crypto_conditions(SYMMETRIC.as_str(), &context);
-        let key = kms::authorized_key_of(call, wrapped, "kms:Decrypt", conditions).await?;
+        let action = "kms:Decrypt";
+        let key = match role {
+            None => kms::authorized_key_of(call, wrapped, action, conditions).await?,
+            Some(role) => {
+                let (account, region) = (role.principal.account.clone(), call.region().clone());
+                let found = keys::find_for(&mut call.tx, &account, &region, wrapped).await;
+                by_role(call, role, found, action, conditions)?
+            }
+        };
         let key = kms::ready(call, key, "Decrypt")?;
         let (plaintext, material_id) =
             key.decrypt(&mut call.tx, SYMMETRIC, wrapped, &context).await?;
@@ -135,7 +146,7 @@ pub(super) async fn try_key(
     named: &str,
 ) -> Result<Option<Arn>, Error> {
     let made = data_key(call, secret, Some(named), TRIAL).await?;
-    open_data_key(call, secret, &made.wrapped, TRIAL).await?;
+    open_data_key(call, None, secret, &made.wrapped, TRIAL).await?;
     Ok(made.key)
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn open_value(
     version_id: &str,
 ) -> Result<SecretValue, Error> {
     let version = Version::load(&mut call.tx, secret, version_id).await?;
-    let data_key = open_data_key(call, &secret.arn, &version.data_key, version_id).await?;
+    let data_key = open_data_key(call, None, &secret.arn, &version.data_key, version_id).await?;
     version.open(&secret.arn, version_id, &data_key)
 }
 

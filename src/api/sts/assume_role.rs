@@ -1,11 +1,11 @@
 use super::common::{
-    Credentials, PolicyDescriptor, SessionPolicies, Tag, describe_tags, issuer_key, new_secret,
-    proved_mfa, request_tags,
+    Credentials, PolicyDescriptor, SessionPolicies, Tag, describe_tags, issuer_key, proved_mfa,
+    request_tags,
 };
 use super::{Error, Sts};
 use crate::authorize::{AccessDenied, Authorized, Conditions};
 use crate::call::{Call, Operation};
-use crate::identity::{Actor, Assumable, Role, Session};
+use crate::identity::{Assumable, Role, Session};
 use crate::types::{Arn, PrincipalKind, Tags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -121,27 +121,17 @@ impl Operation for AssumeRole {
         check_duration(seconds, role.0.max_session_seconds, chained)?;
         let name = self.role_session_name;
         let principal = role.0.principal(Some(&name));
+        let expires = call.now.plus_secs(seconds).whole_secs();
+        // AWS: a role's credentials say nothing of a second factor, even if one was asked for.
         let session = Session {
-            actor: Actor::Role {
-                account: role.0.account.clone(),
-                name: role.0.name.clone(),
-                id: role.0.id.clone(),
-                session_name: name,
-            },
-            secret: new_secret(call),
-            issued: call.now,
-            expires: call.now.plus_secs(seconds).whole_secs(),
             policy: policies.text,
             policy_arns: policies.arns,
             tags: tags.all,
             transitive: tags.transitive,
-            // AWS: a role's credentials say nothing of a second factor, even if one was asked for.
-            mfa: None,
             source_identity: source_identity.clone(),
-            provider: None,
             issuer_key: issuer_key(call),
             chained,
-            door: None,
+            ..Session::new(role.0.actor(name), &*call.random(), call.now, expires)
         };
         let issued = session.issue(&call.server.root, &*call.random())?;
         let credentials = Credentials::from(issued);

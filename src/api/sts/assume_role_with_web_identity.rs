@@ -1,13 +1,12 @@
-use super::common::{Credentials, PolicyDescriptor, SessionPolicies, new_secret};
+use super::common::{Credentials, PolicyDescriptor, SessionPolicies};
 use super::{Error, Sts};
 use crate::authorize::{Authorized, Caller, Conditions};
 use crate::call::{Call, Operation};
 use crate::federation::{Claims, InvalidToken, Token};
 use crate::identity::oidc_provider::{Issuer, OidcProvider};
-use crate::identity::{Actor, Assumable, Role, Session};
+use crate::identity::{Assumable, Role, Session};
 use crate::types::{AccountId, Arn, Principal, PrincipalKind, SecretText, Tags};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// AWS: how long a session lasts if nobody says.
@@ -106,26 +105,12 @@ impl Operation for AssumeRoleWithWebIdentity {
         let name = self.role_session_name;
         let principal = role.0.principal(Some(&name));
         let provider = vouched.provider.arn.to_string();
+        let expires = call.now.plus_secs(seconds).whole_secs();
         let session = Session {
-            actor: Actor::Role {
-                account,
-                name: role.0.name.clone(),
-                id: role.0.id.clone(),
-                session_name: name,
-            },
-            secret: new_secret(call),
-            issued: call.now,
-            expires: call.now.plus_secs(seconds).whole_secs(),
             policy: policies.text,
             policy_arns: policies.arns,
-            tags: Tags::default(),
-            transitive: BTreeSet::new(),
-            mfa: None,
-            source_identity: None,
             provider: Some(provider.clone()),
-            issuer_key: None,
-            chained: false,
-            door: None,
+            ..Session::new(role.0.actor(name), &*call.random(), call.now, expires)
         };
         let credentials = Credentials::from(session.issue(&call.server.root, &*call.random())?);
         let size = credentials.token_size(self.minimum_session_token_size)?;

@@ -2,7 +2,7 @@
 use super::Error;
 use crate::authorize::Conditions;
 use crate::call::Call;
-use crate::identity::{Issued, ManagedPolicy, User, mfa, secret_access_key};
+use crate::identity::{Issued, ManagedPolicy, User, mfa};
 use crate::policy::{Kind, Policy};
 use crate::quotas::Secret;
 use crate::types::{AccountId, PrincipalKind, SecretText, Tags, Timestamp};
@@ -209,8 +209,4 @@ pub(super) fn issuer_key(call: &Call<'_>) -> Option<String> {
         None => Some(call.caller.access_key_id.clone()),
         Some(session) => session.issuer_key.clone(),
     }
-}
-
-pub(super) fn new_secret(call: &Call<'_>) -> SecretText {
-    secret_access_key(&*call.random())
 }

@@ -1,4 +1,4 @@
-use super::common::{Credentials, issuer_key, new_secret};
+use super::common::{Credentials, issuer_key};
 use super::{Error, Sts};
 use crate::authorize::{AccessDenied, Caller, Conditions};
 use crate::call::{Call, Operation};
@@ -78,7 +78,7 @@ impl Operation for GetDelegatedAccessToken {
             key: issuer_key(call),
         };
         let until = call.now.plus_secs(SESSION_SECONDS).whole_secs();
-        let session = user.through(door, new_secret(call), call.now, until);
+        let session = user.through(door, &*call.random(), call.now, until);
         let issued = session.issue(&server.root, &*call.random())?;
         Ok(GetDelegatedAccessTokenResponse {
             credentials: issued.into(),

@@ -1,5 +1,5 @@
 use super::common::{
-    Credentials, PolicyDescriptor, SessionPolicies, Tag, describe_tags, issuer_key, new_secret,
+    Credentials, PolicyDescriptor, SessionPolicies, Tag, describe_tags, issuer_key,
     own_session_seconds, request_tags,
 };
 use super::{Error, Sts};
@@ -77,21 +77,14 @@ impl Operation for GetFederationToken {
         let by = principal.user_name.clone().map(|name| (name, principal.unique_id.clone()));
         let federated_user =
             FederatedUser { federated_user_id: format!("{account}:{}", self.name), arn };
+        let actor = Actor::Federated { account, name: self.name, by };
+        let expires = call.now.plus_secs(seconds).whole_secs();
         let session = Session {
-            actor: Actor::Federated { account, name: self.name, by },
-            secret: new_secret(call),
-            issued: call.now,
-            expires: call.now.plus_secs(seconds).whole_secs(),
             policy: policies.text,
             policy_arns: policies.arns,
             tags,
-            transitive: Default::default(),
-            mfa: None,
-            source_identity: None,
-            provider: None,
             issuer_key: issuer_key(call),
-            chained: false,
-            door: None,
+            ..Session::new(actor, &*call.random(), call.now, expires)
         };
         let issued = session.issue(&call.server.root, &*call.random())?;
         let credentials = Credentials::from(issued);

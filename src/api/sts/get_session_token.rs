@@ -1,4 +1,4 @@
-use super::common::{Credentials, issuer_key, new_secret, own_session_seconds, proved_mfa};
+use super::common::{Credentials, issuer_key, own_session_seconds, proved_mfa};
 use super::{Error, Sts};
 use crate::call::{Call, Operation};
 use crate::identity::{Actor, Session};
@@ -41,21 +41,11 @@ impl Operation for GetSessionToken {
         let (serial, code) = (self.serial_number.as_deref(), self.token_code.as_deref());
         let mfa = proved_mfa(call, serial, code).await?;
         let seconds = own_session_seconds(call, self.duration_seconds);
+        let expires = call.now.plus_secs(seconds).whole_secs();
         let session = Session {
-            actor: actor(call.principal()),
-            secret: new_secret(call),
-            issued: call.now,
-            expires: call.now.plus_secs(seconds).whole_secs(),
-            policy: None,
-            policy_arns: Vec::new(),
-            tags: Default::default(),
-            transitive: Default::default(),
             mfa,
-            source_identity: None,
-            provider: None,
             issuer_key: issuer_key(call),
-            chained: false,
-            door: None,
+            ..Session::new(actor(call.principal()), &*call.random(), call.now, expires)
         };
         let issued = session.issue(&call.server.root, &*call.random())?;
         let credentials = Credentials::from(issued);

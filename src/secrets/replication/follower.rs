@@ -5,9 +5,9 @@ use crate::secrets::{
     Versions,
 };
 use crate::store::{StoreError, Tx};
-use crate::types::{Region, Tags, Timestamp};
+use crate::types::{Region, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A secret elsewhere that is to be as another one is, while it is brought up to date. It is made from
 /// an [`Edit`]: of a secret that the caller may change.
@@ -29,28 +29,11 @@ impl std::ops::Deref for Follower {
 impl Follower {
     /// A replica in `region` that is not stored yet.
     pub fn new(primary: &Edit, region: &Region, now: Timestamp) -> Self {
+        let (arn, name, account) = (primary.arn_in(region), &primary.name, &primary.account);
+        // No CreateSecret made it, and so none can be a retry of the one that did.
         let secret = Secret {
-            arn: primary.arn_in(region),
-            name: primary.name.clone(),
-            account: primary.account.clone(),
-            region: region.clone(),
-            description: None,
-            kms_key_id: None,
-            // No CreateSecret made it, and so none can be a retry of the one that did.
-            created_with: String::new(),
-            created: now,
-            changed: now,
-            accessed: None,
-            deleted: None,
-            deletion: None,
-            tags: Tags::default(),
-            versions: Versions::default(),
-            kind: None,
-            policy: None,
-            rotation: None,
             replication: Replication::Replica { primary: primary.region.clone() },
-            cross_account: None,
-            compiled: OnceLock::new(),
+            ..Secret::blank(arn, name, account, region, now)
         };
         Self { secret, reseal: false, changed: true }
     }

@@ -1,6 +1,6 @@
 //! The condition keys of replication.
-use crate::support::{policy, token};
-use crate::world::{OTHER_REGION, REGION, Someone, World};
+use super::secrets::{creation, who_may};
+use crate::world::{OTHER_REGION, REGION, World};
 use serde_json::{Value, json};
 
 const REGIONS: &str = "secretsmanager:AddReplicaRegions";
@@ -9,19 +9,6 @@ const OVERWRITE: &str = "secretsmanager:ForceOverwriteReplicaSecret";
 /// The keys of this file.
 pub fn keys() -> impl Iterator<Item = &'static str> {
     [REGIONS, OVERWRITE].into_iter()
-}
-
-async fn who_may(world: &World, name: &str, condition: Value) -> Someone {
-    let secrets = json!({"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*",
-        "Condition": condition});
-    let keys = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*"});
-    world.user(name, policy(&[secrets, keys])).await
-}
-
-fn creation(name: &str, more: Value) -> Value {
-    let mut body = json!({"Name": name, "SecretString": "v", "ClientRequestToken": token(1)});
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    body
 }
 
 fn to(regions: &[&str]) -> Value {

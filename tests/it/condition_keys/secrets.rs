@@ -58,14 +58,14 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
     OF_REQUESTS.into_iter().chain(OF_SECRETS)
 }
 
-async fn who_may(world: &World, name: &str, condition: Value) -> Someone {
+pub async fn who_may(world: &World, name: &str, condition: Value) -> Someone {
     let secrets = json!({"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*",
         "Condition": condition});
     let keys = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*"});
     world.user(name, policy(&[secrets, keys])).await
 }
 
-fn creation(name: &str, more: Value) -> Value {
+pub fn creation(name: &str, more: Value) -> Value {
     let mut body = json!({"Name": name, "SecretString": "v", "ClientRequestToken": token(1)});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body

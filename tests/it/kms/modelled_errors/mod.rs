@@ -6,24 +6,17 @@ pub mod failing;
 mod reasons;
 mod stores;
 
+use crate::modelled::Modelled;
 use crate::support::failed;
-use crate::world::{ACCOUNT, Failed, World, table};
+use crate::world::{ACCOUNT, Failed, World};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
-const MODEL: &str = include_str!("../../../../models/kms.json");
+const MODELLED: Modelled = Modelled {
+    service: "kms",
+    model: include_str!("../../../../models/kms.json"),
+    reasons: reasons::REASONS,
+};
 const ROOT: &str = "arn:aws:iam::111122223333:root";
-
-/// Every operation with every error that the model lists for it.
-fn pairs() -> Vec<(String, String)> {
-    let model: Value = serde_json::from_str(MODEL).unwrap();
-    let operations = model["operations"].as_object().unwrap();
-    let pairs = operations.iter().flat_map(|(operation, model)| {
-        let errors = model["errors"].as_array().unwrap().iter();
-        errors.map(|error| (operation.clone(), error.as_str().unwrap().to_owned()))
-    });
-    pairs.collect()
-}
 
 /// Makes the error happen, if there is a case for it.
 async fn produce(operation: &str, error: &str) -> Option<Failed> {
@@ -40,8 +33,8 @@ async fn produce(operation: &str, error: &str) -> Option<Failed> {
 async fn every_modelled_error_is_produced_or_there_is_a_reason() {
     assert!(ROOT.contains(ACCOUNT));
     let (mut produced, mut cannot, mut wrong) = (0, 0, Vec::new());
-    for (operation, error) in pairs() {
-        let reason = reasons::of(&operation, &error);
+    for (operation, error) in MODELLED.pairs() {
+        let reason = MODELLED.reason(&operation, &error);
         match (produce(&operation, &error).await, reason) {
             (Some(refused), None) if refused.code == error => produced += 1,
             (None, Some(_)) => cannot += 1,
@@ -56,21 +49,12 @@ async fn every_modelled_error_is_produced_or_there_is_a_reason() {
 
 #[test]
 fn reasons_are_about_what_the_model_has() {
-    let known: BTreeSet<_> = pairs().into_iter().collect();
-    let mut seen = BTreeSet::new();
-    for (operation, error, reason) in reasons::all() {
-        assert!(reason.ends_with('.'), "{reason}");
-        let pair = (operation.to_owned(), error.to_owned());
-        assert!(known.contains(&pair), "the model has no {error} for {operation}");
-        assert!(seen.insert(pair), "two reasons for {operation} and {error}");
-    }
+    MODELLED.check_reasons();
 }
 
 #[test]
 fn the_table_of_operations_is_the_models() {
-    let model: BTreeSet<_> = pairs().into_iter().map(|(operation, _)| operation).collect();
-    let served: BTreeSet<_> = table("kms").operations.iter().map(|e| e.name.to_owned()).collect();
-    assert_eq!(served, model);
+    MODELLED.check_table();
 }
 
 /// How a call of root fails.

@@ -1,7 +1,5 @@
 //! Why an error of the model cannot occur here.
-
-/// Errors, the operations that have them, and the reason.
-type Reason = (&'static [&'static str], &'static [&'static str], &'static str);
+use crate::modelled::Reason;
 
 const DEVICE: &str = "The device and the store are asked without a time limit of their own: a store \
     that fails is KMSInternalException, and the device is asked only where keys are made.";
@@ -18,8 +16,8 @@ const PROXY: &str = "No proxy is asked anything before there is a client for one
 const XKS_KEY: &str = "A key is made in an external key store only while the store is connected, and \
     none gets connected.";
 
-const REASONS: &[Reason] = &[
-    (
+pub const REASONS: &[Reason] = &[
+    Reason(
         &["DependencyTimeoutException"],
         &[
             "CancelKeyDeletion",
@@ -63,7 +61,7 @@ const REASONS: &[Reason] = &[
         ],
         DEVICE,
     ),
-    (
+    Reason(
         &["KeyUnavailableException"],
         &[
             "Decapsulate",
@@ -84,7 +82,7 @@ const REASONS: &[Reason] = &[
         ],
         PRESENT,
     ),
-    (
+    Reason(
         &["InvalidArnException"],
         &[
             "CancelKeyDeletion",
@@ -117,13 +115,13 @@ const REASONS: &[Reason] = &[
         ],
         KEY_ARN,
     ),
-    (
+    Reason(
         &["InvalidArnException"],
         &["CreateKey"],
         "It takes no ARN but those of principals in its policy, which are \
          MalformedPolicyDocumentException.",
     ),
-    (
+    Reason(
         &["KMSInvalidStateException"],
         &[
             "DeleteAlias",
@@ -138,44 +136,44 @@ const REASONS: &[Reason] = &[
         ],
         ALWAYS,
     ),
-    (
+    Reason(
         &["NotFoundException"],
         &["ListRetirableGrants"],
         "It names a principal, and one that there is not is InvalidArnException.",
     ),
-    (
+    Reason(
         &["InvalidKeyUsageException"],
         &["GetPublicKey"],
         "It takes key pairs of every usage; keys without a public key are \
          UnsupportedOperationException.",
     ),
-    (
+    Reason(
         &["UnsupportedOperationException"],
         &["PutKeyPolicy"],
         "Only AWS managed keys would be refused so, and their policies let nobody get as far.",
     ),
-    (
+    Reason(
         &["LimitExceededException"],
         &["EnableKey"],
         "Enabled keys are not counted apart from keys, which are counted when they are made.",
     ),
-    (
+    Reason(
         &["TagException"],
         &["UntagResource"],
         "It takes any names, also those that the key has not: none that it could refuse can be there.",
     ),
-    (
+    Reason(
         &["CloudHsmClusterInvalidConfigurationException"],
         &["ConnectCustomKeyStore", "CreateCustomKeyStore", "CreateKey", "UpdateCustomKeyStore"],
         CLUSTER,
     ),
-    (
+    Reason(
         &["CloudHsmClusterNotActiveException", "CloudHsmClusterNotFoundException"],
         &["CreateCustomKeyStore", "UpdateCustomKeyStore"],
         CLUSTER,
     ),
-    (&["IncorrectTrustAnchorException"], &["CreateCustomKeyStore"], CLUSTER),
-    (
+    Reason(&["IncorrectTrustAnchorException"], &["CreateCustomKeyStore"], CLUSTER),
+    Reason(
         &[
             "XksProxyUriUnreachableException",
             "XksProxyIncorrectAuthenticationCredentialException",
@@ -187,7 +185,7 @@ const REASONS: &[Reason] = &[
         &["CreateCustomKeyStore", "UpdateCustomKeyStore"],
         PROXY,
     ),
-    (
+    Reason(
         &[
             "XksKeyInvalidConfigurationException",
             "XksKeyAlreadyInUseException",
@@ -197,19 +195,3 @@ const REASONS: &[Reason] = &[
         XKS_KEY,
     ),
 ];
-
-/// Operation, error, reason.
-pub fn all() -> Vec<(&'static str, &'static str, &'static str)> {
-    let mut all = Vec::new();
-    for (errors, operations, reason) in REASONS {
-        for error in *errors {
-            all.extend(operations.iter().map(|operation| (*operation, *error, *reason)));
-        }
-    }
-    all
-}
-
-pub fn of(operation: &str, error: &str) -> Option<&'static str> {
-    let mut all = all().into_iter();
-    all.find(|(o, e, _)| *o == operation && *e == error).map(|(_, _, reason)| reason)
-}

@@ -6,24 +6,17 @@ mod reasons;
 mod subject;
 
 use super::{not_found, scheduled};
+use crate::modelled::Modelled;
 use crate::support::failed;
 use crate::world::{Failed, World, table};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use subject::Subject;
 
-const MODEL: &str = include_str!("../../../../models/secretsmanager.json");
-
-/// Every operation with every error that the model lists for it.
-fn pairs() -> Vec<(String, String)> {
-    let model: Value = serde_json::from_str(MODEL).unwrap();
-    let operations = model["operations"].as_object().unwrap();
-    let pairs = operations.iter().flat_map(|(operation, model)| {
-        let errors = model["errors"].as_array().unwrap().iter();
-        errors.map(|error| (operation.clone(), error.as_str().unwrap().to_owned()))
-    });
-    pairs.collect()
-}
+const MODELLED: Modelled = Modelled {
+    service: "secretsmanager",
+    model: include_str!("../../../../models/secretsmanager.json"),
+    reasons: reasons::REASONS,
+};
 
 /// Makes the error happen, if there is a case for it.
 async fn produce(operation: &str, error: &str) -> Option<Failed> {
@@ -36,9 +29,9 @@ async fn produce(operation: &str, error: &str) -> Option<Failed> {
 #[tokio::test]
 async fn every_modelled_error_is_produced_or_there_is_a_reason() {
     let (mut produced, mut cannot, mut wrong) = (0, 0, Vec::new());
-    for (operation, error) in pairs() {
+    for (operation, error) in MODELLED.pairs() {
         // Whatever has a reason is not tried: the same request is answered with something else.
-        if reasons::of(&operation, &error).is_some() {
+        if MODELLED.reason(&operation, &error).is_some() {
             cannot += 1;
             continue;
         }
@@ -54,22 +47,12 @@ async fn every_modelled_error_is_produced_or_there_is_a_reason() {
 
 #[test]
 fn reasons_are_about_what_the_model_has() {
-    let known: BTreeSet<_> = pairs().into_iter().collect();
-    let mut seen = BTreeSet::new();
-    for (operation, error, reason) in reasons::all() {
-        assert!(reason.ends_with('.'), "{reason}");
-        let pair = (operation.to_owned(), error.to_owned());
-        assert!(known.contains(&pair), "the model has no {error} for {operation}");
-        assert!(seen.insert(pair), "two reasons for {operation} and {error}");
-    }
+    MODELLED.check_reasons();
 }
 
 #[test]
 fn the_table_of_operations_is_the_models() {
-    let model: BTreeSet<_> = pairs().into_iter().map(|(operation, _)| operation).collect();
-    let operations = table("secretsmanager").operations;
-    let served: BTreeSet<_> = operations.iter().map(|e| e.name.to_owned()).collect();
-    assert_eq!(served, model);
+    MODELLED.check_table();
 }
 
 /// Operations on a secret that do not mind that it is scheduled for deletion.
