@@ -21,14 +21,14 @@ help: ## list these targets
 	    while IFS=$$'\t' read -r name what; do printf '  make %-14s%s\n' "$$name" "$$what"; done
 
 run: rust ## a working server on loopback (DATA=target/dev-data LISTEN=127.0.0.1:4566)
-	@$(INSTALL) cc softhsm
+	@$(INSTALL) cc softhsm tpm
 	@mkdir -p -- $(dir $(DATA))
 	@exec cargo run --release --locked -- dev --data $(DATA) --listen $(LISTEN)
 
 test: test-rust test-clients ## all tests
 
 test-rust: rust ## the tests in Rust: units, operations, processes, the device suite
-	@$(INSTALL) cc softhsm postgresql mariadb python
+	@$(INSTALL) cc softhsm nss tpm swtpm curl procps postgresql mariadb python
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	    cargo nextest run --workspace --locked --no-fail-fast; \
 	else \
@@ -38,21 +38,23 @@ test-rust: rust ## the tests in Rust: units, operations, processes, the device s
 # The server is the one that the tests in Rust were built with: built alone, its dependencies would
 # have other features and be compiled again.
 test-clients: rust $(VENV) $(NODE) ## AWS's clients, others' cryptography, the README's tour, on servers of their own
-	@$(INSTALL) cc softhsm openssl
+	@$(INSTALL) cc softhsm tpm openssl
 	@cargo build --quiet --workspace --tests --locked
 	@.venv/bin/python tests/clients/run.py
 
 lint: rust ## formatting, clippy, and shellcheck where it is installed
-	@$(INSTALL) cc
+	@$(INSTALL) cc tpm
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@for features in '' pkcs11 tpm suite; do \
+	    cargo clippy -p claviger-hsm --no-default-features --features "$$features" --locked -- -D warnings || exit 1; done
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else echo "shellcheck is not installed: scripts not checked"; fi
 
 bench: rust ## how much the server does in a second, beside the machine's own limits
-	@$(INSTALL) cc softhsm
+	@$(INSTALL) cc softhsm tpm
 	cargo bench --locked --bench throughput
 	cargo bench --locked --bench throughput -- --operations
 	cargo bench --locked --bench micro -- --quick operations

@@ -1,5 +1,11 @@
 //! The configuration file of `claviger init` and `claviger serve`: TOML, every field documented here,
 //! unknown fields refused.
+mod xks;
+
+pub use xks::{Xks, XksTls};
+
+use crate::devices;
+use crate::external;
 use crate::federation;
 use crate::functions::{self, Functions};
 use crate::machines;
@@ -28,8 +34,12 @@ pub struct Config {
     pub endpoints: Vec<VpcEndpoint>,
     #[serde(default)]
     pub tls: Option<TlsFiles>,
+    /// The token that keeps the root key: the device named `pkcs11`.
     #[serde(default)]
-    pub pkcs11: Option<Pkcs11>,
+    pub pkcs11: Option<devices::Pkcs11>,
+    /// Further devices.
+    #[serde(default, rename = "device")]
+    pub devices: Vec<devices::Settings>,
     /// How often accounts may call, and how much they may have.
     #[serde(default)]
     pub quotas: Settings,
@@ -49,6 +59,12 @@ pub struct Config {
     /// The roles of machines that show a certificate.
     #[serde(default, rename = "machine")]
     pub machines: Vec<machines::Settings>,
+    /// Keys of this deployment as external keys of another KMS.
+    #[serde(default)]
+    pub xks: Option<Xks>,
+    /// The proxies that external key stores of accounts may be at. Others are not asked.
+    #[serde(default, rename = "external_proxy")]
+    pub external_proxies: Vec<external::Settings>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -140,18 +156,6 @@ pub struct TlsFiles {
     pub client_crl: Option<PathBuf>,
 }
 
-/// The token that keeps the root key.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pkcs11 {
-    /// The vendor's PKCS#11 library, as an absolute path.
-    pub module: PathBuf,
-    /// The token's label.
-    pub token: String,
-    /// A file with the user PIN, readable by its owner only, outside the data directory.
-    pub pin_file: PathBuf,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{path}: {source}")]
@@ -210,16 +214,13 @@ impl Config {
         }
         self.federation.as_ref().map_or(Ok(()), Federation::check)?;
         machines::Machines::new(&self.machines).map_err(|e| e.to_string())?;
-        if let Some(pkcs11) = &self.pkcs11 {
-            if !pkcs11.module.is_absolute() {
-                return Err("pkcs11.module: must be an absolute path".into());
-            }
-            if pkcs11.pin_file.starts_with(&self.data) {
-                let why = "a copy of the data directory must not carry the PIN along";
-                return Err(format!("pkcs11.pin_file: lies in the data directory; {why}"));
-            }
-        }
-        Ok(())
+        self.xks.as_ref().map_or(Ok(()), Xks::check)?;
+        devices::Settings::check(&self.all_devices(), &self.data)
+    }
+
+    /// Every device: that of `[pkcs11]` first.
+    pub fn all_devices(&self) -> Vec<devices::Settings> {
+        devices::all(self.pkcs11.as_ref(), &self.devices)
     }
 
     fn check_endpoints(&self) -> Result<(), String> {

@@ -6,6 +6,7 @@
 //! ARCHITECTURE.md walks one Encrypt through it.
 
 pub mod api; // what AWS offers: one folder a service, one file an operation
+pub mod attest; // what can be shown of a root key, and checking it
 pub mod audit; // CloudTrail-shaped events and the log that cannot be edited unseen
 pub mod authorize; // `Authorized<T>`: the only door
 pub mod background; // what happens by itself: rotation, deletion when a window ends
@@ -14,6 +15,9 @@ pub mod cli; // the commands
 pub mod clock; // where time enters
 pub mod config; // the configuration file
 pub mod control; // what the operator of the machine may ask of a deployment
+pub mod device_bench; // how fast devices are
+pub mod devices; // HSMs, tokens and TPMs, by name
+pub mod external; // the protocol of external key store proxies, and who asks one
 pub mod federation; // OpenID Connect tokens and the keys of their issuers
 pub mod functions; // rotation functions: which are registered, and what each is
 pub mod http; // listener, TLS, limits, signatures, the way to an operation
@@ -38,3 +42,4 @@ pub mod simulate; // what would be decided about a request that nobody made
 pub mod store; // transactions over sealed rows
 pub mod types; // the words: ARN, account, region, bytes, encryption context
 pub mod wire; // AWS's protocols and its models as data
+pub mod xks; // the XKS proxy: keys of this deployment for another KMS

@@ -5,6 +5,7 @@ use claviger::audit::{AuditError, AuditSink, Event, Log};
 use claviger::authorize::Caller;
 use claviger::call::{Arrival, Entry, Heavy, Outbox, Server};
 use claviger::clock::SystemClock;
+use claviger::devices::Devices;
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
 use claviger::last_use::LastUses;
 use claviger::monitor::Metrics;
@@ -71,12 +72,15 @@ impl World {
     ) -> Outcome<Self> {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let hsm = Arc::new(SoftwareHsm::seeded([7; 32]));
-        let (root, _) = RootOfTrust::create(hsm, random.clone(), dir)?;
+        let devices = Arc::new(Devices::only("software", hsm));
+        let root = RootOfTrust::create(devices.clone(), random.clone(), dir)?;
         let keys = Arc::new(root.row_keys()?);
         let store = Store::open(backend, keys, random.clone(), true).await?;
         let server = Server {
             store,
             root: Arc::new(root),
+            devices,
+            proxies: Arc::default(),
             audit,
             clock: Arc::new(SystemClock),
             random: random.clone(),

@@ -8,6 +8,8 @@
 //! cargo bench --bench throughput -- --tls          a second table, over TLS
 //! cargo bench --bench throughput -- --operations   instead: every kind of cryptographic operation
 //!     --only "decrypt rsa_2048"                    of those, what has this in its name
+//! cargo bench --bench throughput -- --device       instead: Encrypt with a key in a device
+//!     --only helper                                of the ways to a device, likewise
 //! ```
 //!
 //! The server is the release binary as a process of its own on core 0, the load generator has
@@ -16,6 +18,7 @@
 //! case; a ratio is that of a case to the mean of its two neighbours. "CPU" is the server process's
 //! time for one request and "busy" how much of its core that took: a floor that is far from 100 % was
 //! held back by the generator or by somebody else on the machine, and the ratio flatters.
+mod device;
 mod load;
 #[path = "../operations/mod.rs"]
 mod operations;
@@ -42,6 +45,7 @@ struct Options {
     rounds: usize,
     tls: bool,
     operations: bool,
+    device: bool,
     only: Option<String>,
 }
 
@@ -56,6 +60,7 @@ impl Options {
             rounds: 1,
             tls: false,
             operations: false,
+            device: false,
             only: None,
         };
         while let Some(argument) = arguments.next() {
@@ -67,6 +72,7 @@ impl Options {
                 "--quick" => options.seconds = Some(0.5),
                 "--tls" => options.tls = true,
                 "--operations" => options.operations = true,
+                "--device" => options.device = true,
                 "--only" => options.only = Some(value()?),
                 // What cargo adds.
                 "--bench" => {}
@@ -77,9 +83,16 @@ impl Options {
         let sound = (0.1..=120.0).contains(&options.seconds.unwrap_or(SECONDS))
             && (1..=256).contains(&options.connections)
             && options.rounds > 0
-            && !(options.operations && options.tls)
-            && (options.operations || options.only.is_none());
+            && [options.operations, options.device, options.tls].iter().filter(|one| **one).count()
+                <= 1
+            && (options.operations || options.device || options.only.is_none());
         if sound { Ok(options) } else { Err("an argument is out of range".into()) }
+    }
+
+    /// Whether `--only` leaves something of this name.
+    fn wants(&self, name: &str) -> bool {
+        let only = self.only.as_deref().unwrap_or_default().to_lowercase();
+        name.to_lowercase().contains(&only)
     }
 
     fn load(&self, connections: usize, seconds: f64) -> Load {
@@ -216,6 +229,9 @@ async fn run(options: &Options, cores: Cores) -> Outcome<usize> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     if options.operations {
         return table::run(options, cores, dir.path()).await;
+    }
+    if options.device {
+        return device::run(options, cores, dir.path()).await;
     }
     let mut failed = {
         let plain = dir.path().join("plain");

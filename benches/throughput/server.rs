@@ -23,7 +23,7 @@ pub const FLOOR: &str = "--floor";
 const ANSWER_BYTES: usize = 300;
 
 /// SoftHSM's binding calls every mechanism it does not know an error.
-const LOG: &str = "warn,cryptoki=off";
+pub const LOG: &str = "warn,cryptoki=off";
 
 /// Who runs where.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,8 @@ impl Cores {
         Ok(done.map_err(|_| "the work panicked")??)
     }
 
-    fn command(self, program: &Path) -> Command {
+    /// A program on the servers' core.
+    pub fn command(self, program: &Path) -> Command {
         if !self.pinned {
             return Command::new(program);
         }
@@ -192,7 +193,7 @@ pub struct Claviger {
     pub root: &'static str,
 }
 
-fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_claviger"))
 }
 
@@ -225,18 +226,27 @@ pub fn serve(cores: Cores, dir: &Path, certificate: &Certificate) -> Outcome<Cla
         certificate.key
     );
     std::fs::write(&config, text)?;
-    let command = |verb: &str| {
+    let command = |words: &[&str]| {
         let mut command = cores.command(program());
-        command.args([verb, "--insecure-software-root", "--config"]).arg(&config);
+        command.args(words).args(["--insecure-software-root", "--config"]).arg(&config);
         command.env("CLAVIGER_LOG", LOG);
         command
     };
-    let made = command("init").stderr(Stdio::inherit()).output()?;
+    start(command, address, "a software root")
+}
+
+/// `claviger init`, then `claviger serve`, which will listen at `address`.
+pub fn start(
+    command: impl Fn(&[&str]) -> Command,
+    address: SocketAddr,
+    root: &'static str,
+) -> Outcome<Claviger> {
+    let made = command(&["init"]).stderr(Stdio::inherit()).output()?;
     let administrator = administrator(&String::from_utf8(made.stdout)?)?;
-    let child = Child { process: command("serve").stdin(Stdio::null()).spawn()?, address };
+    let child = Child { process: command(&["serve"]).stdin(Stdio::null()).spawn()?, address };
     for _ in 0..100 {
         if std::net::TcpStream::connect(address).is_ok() {
-            return Ok(Claviger { child, administrator, root: "a software root" });
+            return Ok(Claviger { child, administrator, root });
         }
         std::thread::sleep(Duration::from_millis(50));
     }

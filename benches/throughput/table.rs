@@ -104,12 +104,11 @@ pub async fn run(options: &Options, cores: Cores, dir: &Path) -> Outcome<usize> 
 }
 
 fn wanted(options: &Options) -> Outcome<Vec<Case>> {
-    let only = options.only.as_deref().unwrap_or_default().to_lowercase();
     let wanted = |case: &Case| {
         let private = matches!(case.work, Work::Decrypt | Work::Sign);
         SPECS.contains(&case.spec)
             && (case.spec != KeySpec::Rsa4096 || private)
-            && case.to_string().to_lowercase().contains(&only)
+            && options.wants(&case.to_string())
     };
     let cases: Vec<Case> = Case::all().into_iter().filter(wanted).collect();
     if cases.is_empty() { Err("no case has this in its name".into()) } else { Ok(cases) }
@@ -256,7 +255,7 @@ fn print_bound(rows: &[Row], synced: Option<f64>) {
 }
 
 /// As an application has it: what it may do with keys, and what nobody may.
-fn policy() -> String {
+pub fn policy() -> String {
     let uses = [
         "Encrypt",
         "Decrypt",

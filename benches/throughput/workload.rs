@@ -33,7 +33,8 @@ impl Workload {
         let mut keys = Vec::new();
         for _ in 0..KEYS {
             let made = admin.json("kms", "CreateKey", &json!({"Policy": key_policy()})).await?;
-            keys.push(made.pointer("/KeyMetadata/Arn").cloned().ok_or("no ARN")?);
+            let arn = made.pointer("/KeyMetadata/Arn").and_then(Value::as_str);
+            keys.push(arn.ok_or("no ARN")?.to_owned());
         }
         for n in 0..SECRETS {
             let value = json!({"username": "billing", "password": format!("{n:032x}"),
@@ -45,10 +46,8 @@ impl Workload {
         let mut client = Client::open(target, user.clone()).await?;
         let [mut encrypt, mut generate, mut decrypt, mut read] = <[Vec<Vec<u8>>; 4]>::default();
         for (n, key) in (0..POOL).zip(keys.iter().cycle()) {
-            let context = json!({"service": "billing", "tenant": format!("tenant-{n:04}")});
-            let plaintext = vec![u8::try_from(n % 256)?; PLAINTEXT_BYTES];
-            let plaintext = BASE64.encode(plaintext);
-            let body = json!({"KeyId": key, "Plaintext": plaintext, "EncryptionContext": context});
+            let context = context(n);
+            let body = encryption(n, key)?;
             let made = client.json("kms", "Encrypt", &body).await?;
             encrypt.push(serde_json::to_vec(&body)?);
             let body = json!({"KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context});
@@ -71,6 +70,16 @@ impl Workload {
         let ask = Ask::Json { service, target: &target };
         bodies.iter().map(|body| self.user.request(self.target_host, &ask, body)).collect()
     }
+}
+
+fn context(n: usize) -> Value {
+    json!({"service": "billing", "tenant": format!("tenant-{n:04}")})
+}
+
+/// The nth Encrypt with a key.
+pub fn encryption(n: usize, key: &str) -> Outcome<Value> {
+    let plaintext = BASE64.encode(vec![u8::try_from(n % 256)?; PLAINTEXT_BYTES]);
+    Ok(json!({"KeyId": key, "Plaintext": plaintext, "EncryptionContext": context(n)}))
 }
 
 pub fn target_of(service: &str, operation: &str) -> String {
@@ -157,7 +166,11 @@ impl Client {
     pub async fn json(&mut self, service: &str, operation: &str, body: &Value) -> Outcome<Value> {
         let target = target_of(service, operation);
         let ask = Ask::Json { service, target: &target };
-        Ok(serde_json::from_slice(self.send(ask, &serde_json::to_vec(body)?).await?)?)
+        // Some operations answer nothing.
+        match self.send(ask, &serde_json::to_vec(body)?).await? {
+            [] => Ok(Value::Null),
+            answer => Ok(serde_json::from_slice(answer)?),
+        }
     }
 
     async fn iam(&mut self, action: &str, parameters: &[(&str, &str)]) -> Outcome<String> {

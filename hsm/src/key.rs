@@ -6,7 +6,7 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Longest name of a root key, in bytes. Tokens differ in how long a label they keep whole; all
+/// Longest name of a key in a device, in bytes. Tokens differ in how long a label they keep whole; all
 /// we know of keep this one.
 const MAX_ID_LEN: usize = 128;
 
@@ -28,17 +28,21 @@ impl RootKeyId {
 
     /// Refuses names that a token could cut short, or that would read differently than they are.
     pub fn check(&self) -> Result<(), HsmError> {
-        let printable = self.0.bytes().all(|b| b.is_ascii_graphic());
-        if self.0.is_empty() || self.0.len() > MAX_ID_LEN || !printable {
-            return Err(HsmError::Refused(format!(
-                "root key name {:?}: wanted 1 to {MAX_ID_LEN} printable ASCII characters without \
-                 spaces, found {} bytes",
-                self.0,
-                self.0.len()
-            )));
-        }
-        Ok(())
+        check_name("root key", &self.0)
     }
+}
+
+/// 1 to [`MAX_ID_LEN`] printable characters; `what` is the kind of key, for the message.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), HsmError> {
+    let printable = name.bytes().all(|b| b.is_ascii_graphic());
+    if name.is_empty() || name.len() > MAX_ID_LEN || !printable {
+        return Err(HsmError::Refused(format!(
+            "{what} name {name:?}: wanted 1 to {MAX_ID_LEN} printable ASCII characters without \
+             spaces, found {} bytes",
+            name.len()
+        )));
+    }
+    Ok(())
 }
 
 impl fmt::Display for RootKeyId {

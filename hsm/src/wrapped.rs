@@ -1,4 +1,4 @@
-//! The format of a wrapped key, one for every device.
+//! The format of a wrapped key, for devices that do AES-GCM with associated data. Others: `hybrid.rs`.
 //!
 //! ```text
 //! off    len
@@ -18,7 +18,7 @@
 
 use crate::HsmError;
 
-/// The only format there is.
+/// The first byte.
 pub const FORMAT: u8 = 1;
 pub const IV_LEN: usize = 12;
 pub const TAG_LEN: usize = 16;
@@ -31,13 +31,18 @@ pub const MAX_AAD_LEN: usize = 16 * 1024;
 
 /// GCM's associated data for the caller's.
 pub(crate) fn bound(aad: &[u8]) -> Result<Vec<u8>, HsmError> {
+    check_aad_len(aad)?;
+    Ok([&[FORMAT], aad].concat())
+}
+
+pub(crate) fn check_aad_len(aad: &[u8]) -> Result<(), HsmError> {
     if aad.len() > MAX_AAD_LEN {
         return Err(HsmError::Refused(format!(
             "associated data: wanted at most {MAX_AAD_LEN} bytes, found {}",
             aad.len()
         )));
     }
-    Ok([&[FORMAT], aad].concat())
+    Ok(())
 }
 
 /// Refuses a key that is empty or too long to wrap.

@@ -1,14 +1,18 @@
 //! What happens by itself: keys are rotated, imported material expires, keys and secrets whose waiting period is over are
 //! destroyed, and the outbox forgets what the audit log has.
+mod devices;
 mod imports;
+mod resident;
 mod rotation;
+
+pub use devices::watch_devices;
 
 use crate::call::{Server, service_event};
 use crate::keys;
 use crate::secrets;
 use crate::services;
 use crate::store::StoreError;
-use crate::types::Region;
+use resident::Away;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,8 +48,12 @@ pub async fn sweep(server: &Server) {
     if let Err(error) = imports::expire(server).await {
         tracing::error!(%error, "cannot end imports that are due");
     }
-    if let Err(error) = destroy_keys(server).await {
+    let mut away = Away::default();
+    if let Err(error) = destroy_keys(server, &mut away).await {
         tracing::error!(%error, "cannot destroy keys that are due");
+    }
+    if let Err(error) = resident::clear(server, &mut away).await {
+        tracing::error!(%error, "cannot clear away what was begun in devices");
     }
     if let Err(error) = destroy_secrets(server).await {
         tracing::error!(%error, "cannot destroy secrets that are due");
@@ -73,18 +81,18 @@ enum Step {
     NotDue,
 }
 
-async fn destroy_keys(server: &Server) -> Result<(), Failure> {
+async fn destroy_keys(server: &Server, away: &mut Away) -> Result<(), Failure> {
     loop {
         let due = keys::due(&server.store.begin(), server.clock.now(), BATCH).await?;
         let mut destroyed = 0;
-        for (region, id) in &due {
-            match destroy_key(server, region, id).await {
+        for found in &due {
+            match destroy_key(server, found, away).await {
                 Ok(Step::Destroyed) => destroyed += 1,
                 Ok(Step::NotDue) => {}
                 // Whoever changed the key at the same time was first: the next look finds it again.
                 Err(error) if rotation::is_conflict(&error) => {}
                 // One that cannot be destroyed keeps no other from it.
-                Err(error) => tracing::error!(key = id, %error, "cannot destroy a key"),
+                Err(error) => tracing::error!(key = found.id, %error, "cannot destroy a key"),
             }
         }
         if due.len() < BATCH || destroyed == 0 {
@@ -93,13 +101,16 @@ async fn destroy_keys(server: &Server) -> Result<(), Failure> {
     }
 }
 
-async fn destroy_key(server: &Server, region: &Region, id: &str) -> Result<Step, Failure> {
+async fn destroy_key(server: &Server, due: &keys::Due, away: &mut Away) -> Result<Step, Failure> {
+    if !resident::is_rid_of(server, due, away).await? {
+        return Ok(Step::NotDue);
+    }
     let mut tx = server.store.begin();
-    let now = server.clock.now();
-    while keys::grant::thin_out(&mut tx, region, id, now).await? {
+    let (region, now) = (&due.region, server.clock.now());
+    while keys::grant::thin_out(&mut tx, region, &due.id, now).await? {
         std::mem::replace(&mut tx, server.store.begin()).commit().await?;
     }
-    let Some(key) = keys::destroy(&mut tx, region, id, now).await? else {
+    let Some(key) = keys::destroy(&mut tx, due, now).await? else {
         return Ok(Step::NotDue);
     };
     let resource = ("AWS::KMS::Key", &key.arn);

@@ -1,5 +1,6 @@
 //! One API call from arrival to reply: what an operation is, what it may reach, and the pipeline that
 //! every call goes through.
+mod announced;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod elsewhere;
@@ -17,6 +18,7 @@ mod temporary;
 mod token;
 mod unmodelled;
 
+pub use announced::Announced;
 pub use elsewhere::synchronized;
 pub use endpoint::{Endpoint, EndpointError};
 pub use event::{Arrival, Via, identity};
@@ -69,6 +71,9 @@ pub struct Call<'a> {
     inner_event: Option<String>,
     /// Whether a conflict makes it run once more. It is one request all the same.
     again: bool,
+    /// What other hosts said yes to in an earlier attempt at the same request: they are not asked again,
+    /// or who waits for an answer would never be done beside others who are quicker.
+    asked: Vec<String>,
     /// The request quotas that its use of keys was counted against.
     counted: Vec<Quota>,
 }
@@ -105,8 +110,18 @@ impl<'a> Call<'a> {
             rotations: Vec::new(),
             inner_event: None,
             again,
+            asked: Vec::new(),
             counted: Vec::new(),
         }
+    }
+
+    /// Whether an earlier attempt at this request has got a yes to this.
+    pub(crate) fn was_told(&self, what: &str) -> bool {
+        self.asked.iter().any(|asked| asked == what)
+    }
+
+    pub(crate) fn note_told(&mut self, what: String) {
+        self.asked.push(what);
     }
 
     pub fn principal(&self) -> &'a Principal {

@@ -76,6 +76,7 @@ async fn attempt<O: Operation>(
 ) -> Done {
     let protocol = O::Service::table().protocol();
     let mut trail = Trail::default();
+    let mut asked = Vec::new();
     for attempt in 0..MAX_ATTEMPTS {
         let request: O = match json::decode(body) {
             Ok(request) => request,
@@ -84,7 +85,9 @@ async fn attempt<O: Operation>(
             }
         };
         let mut call = Call::begin(server, caller, arrival, now, attempt > 0);
+        call.asked = asked;
         let executed = request.execute(&mut call).await;
+        asked = std::mem::take(&mut call.asked);
         trail = std::mem::take(&mut call.trail);
         match executed {
             Ok(response) => match commit::<O>(call, &mut trail, body, &response).await {
@@ -287,6 +290,11 @@ pub fn service_event(
 /// Says that the audit log takes events again after it refused some.
 pub(super) fn recovery_event(server: &Server, region: &Region) -> Event {
     own_event(server, "claviger", "AuditLogRecovered", "", region)
+}
+
+/// An event of what the deployment as a whole went through: of no account.
+pub fn deployment_event(server: &Server, name: &str, region: &Region) -> Event {
+    own_event(server, "claviger", name, "", region)
 }
 
 fn own_event(server: &Server, source: &str, name: &str, account: &str, region: &Region) -> Event {

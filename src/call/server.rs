@@ -3,6 +3,8 @@ use super::{Heavy, Outbox, Reattempts};
 use crate::audit::AuditSink;
 use crate::authorize::Caller;
 use crate::clock::Clock;
+use crate::devices::Devices;
+use crate::external::Proxies;
 use crate::federation::Issuers;
 use crate::functions::Functions;
 use crate::last_use::{Access, LastUses};
@@ -21,6 +23,10 @@ use std::sync::Arc;
 pub struct Server {
     pub store: Store,
     pub root: Arc<RootOfTrust>,
+    /// Whoever calls one is on a thread that may block, and in no transaction.
+    pub devices: Arc<Devices>,
+    /// The proxies that external key stores may name.
+    pub proxies: Arc<Proxies>,
     pub audit: Arc<dyn AuditSink>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,

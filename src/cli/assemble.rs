@@ -4,6 +4,9 @@ use super::files::{lock, make_dir};
 use crate::audit::{self, AuditSink, Log};
 use crate::call::{self, Heavy, Outbox, Part, Server};
 use crate::clock::Clock;
+use crate::control;
+use crate::devices::Devices;
+use crate::external::Proxies;
 use crate::federation::Issuers;
 use crate::functions::Functions;
 use crate::identity::{AccessKey, Account, IdentityError, administrator};
@@ -12,11 +15,11 @@ use crate::machines::Machines;
 use crate::monitor::Metrics;
 use crate::quotas::{self, Guesses, Quotas};
 use crate::random::Random;
-use crate::root_of_trust::{Deployment, RootOfTrust};
+use crate::root_of_trust::recovery;
+use crate::root_of_trust::{Deployment, RootError, RootOfTrust};
 use crate::services::Services;
 use crate::store::{Embedded, Store, StoreError};
 use crate::types::{AccountId, Region, SecretText};
-use claviger_hsm::Hsm;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -41,7 +44,8 @@ pub struct Opened {
 /// What the parts of a server are made with.
 #[derive(Clone, Debug)]
 pub struct Seams {
-    pub hsm: Arc<dyn Hsm>,
+    pub devices: Arc<Devices>,
+    pub proxies: Arc<Proxies>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub regions: BTreeSet<Region>,
@@ -68,16 +72,40 @@ fn audit_dir(data: &Path) -> PathBuf {
     data.join("audit")
 }
 
-/// Opens an existing deployment.
+/// Opens an existing deployment with its devices.
 pub async fn open(data: &Path, seams: Seams) -> Result<Opened, StartError> {
+    let (devices, random, dir) = (seams.devices.clone(), seams.random.clone(), data.to_owned());
+    let open = move |deployment| RootOfTrust::open(devices, random, &dir, deployment);
+    open_by(data, seams, open).await
+}
+
+/// Opens one whose devices are gone with its recovery key.
+pub async fn recover(
+    data: &Path,
+    seams: Seams,
+    seed: recovery::Seed,
+) -> Result<Opened, StartError> {
+    let (devices, random, dir) = (seams.devices.clone(), seams.random.clone(), data.to_owned());
+    let open = move |deployment| RootOfTrust::recover(devices, random, &dir, deployment, &seed);
+    open_by(data, seams, open).await
+}
+
+async fn open_by(
+    data: &Path,
+    seams: Seams,
+    open: impl FnOnce(Deployment) -> Result<RootOfTrust, RootError> + Send + 'static,
+) -> Result<Opened, StartError> {
     check_private(data)?;
     match Deployment::read(data)? {
         Some(deployment) if deployment.ready => {
             let lock = lock(data)?;
-            let (hsm, random, dir) = (seams.hsm.clone(), seams.random.clone(), data.to_owned());
-            let root =
-                blocking(move || RootOfTrust::open(hsm, random, &dir, &deployment)).await??;
-            assemble(lock, data, seams, root, false).await
+            // Whoever had the lock may have changed it.
+            let deployment = Deployment::read(data)?.unwrap_or(deployment);
+            let root = blocking(move || open(deployment)).await??;
+            let opened = assemble(lock, data, seams, root, false).await?;
+            let root = opened.server.root.clone();
+            blocking(move || root.bind()).await??;
+            Ok(opened)
         }
         _ => Err(StartError::Data {
             path: data.to_owned(),
@@ -97,11 +125,11 @@ pub async fn create(
     check_private(data)?;
     let lock = lock(data)?;
     discard_unfinished(data)?;
-    let (hsm, random, dir) = (seams.hsm.clone(), seams.random.clone(), data.to_owned());
-    let (root, mut deployment) = blocking(move || RootOfTrust::create(hsm, random, &dir)).await??;
+    let (devices, random, dir) = (seams.devices.clone(), seams.random.clone(), data.to_owned());
+    let root = blocking(move || RootOfTrust::create(devices, random, &dir)).await??;
     let opened = assemble(lock, data, seams, root, true).await?;
     first(&opened.server).await?;
-    deployment.mark_ready(data)?;
+    opened.server.root.mark_ready()?;
     Ok(opened)
 }
 
@@ -177,6 +205,8 @@ async fn assemble(
     let server = Arc::new(Server {
         store,
         root,
+        devices: seams.devices,
+        proxies: seams.proxies,
         audit: log.clone() as Arc<dyn AuditSink>,
         clock: seams.clock,
         random: seams.random,
@@ -203,7 +233,19 @@ async fn assemble(
     if missing > 0 {
         tracing::warn!(missing, "logged events that a crash had kept from the audit log");
     }
+    conclude_interrupted(&server).await?;
     Ok(Opened { server, data: data.to_owned(), log, lock })
+}
+
+/// Logs what became of changes of the root of trust in which the last process died.
+async fn conclude_interrupted(server: &Server) -> Result<(), StartError> {
+    let interrupted = control::conclude_interrupted(server).await.map_err(|e| {
+        StartError::Other(format!("cannot log what became of an interrupted change: {e}"))
+    })?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "changes of the root of trust did not come to their end");
+    }
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(

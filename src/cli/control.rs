@@ -84,6 +84,10 @@ pub(super) async fn asked(at: &Where, command: &Command) -> Result<Output, Start
 }
 
 impl Where {
+    pub fn data(&self) -> Result<PathBuf, StartError> {
+        Ok(self.deployment()?.0)
+    }
+
     /// Its directory, and its configuration if that was given.
     fn deployment(&self) -> Result<(PathBuf, Option<Config>), StartError> {
         match (&self.data, &self.config) {
@@ -106,7 +110,8 @@ fn deployment_in(dir: &Path) -> PathBuf {
 /// Opens the deployment as `serve` does, and closes it again.
 async fn alone(at: &Where, config: &Config, command: Command) -> Result<Output, StartError> {
     let seams = Seams {
-        hsm: device::configured(config, at.insecure_software_root)?,
+        devices: device::configured(config, at.insecure_software_root)?,
+        proxies: Arc::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),

@@ -2,10 +2,11 @@
 use super::assemble::{self, Opened, Seams, Seed};
 use super::env_file::Exports;
 use super::files::{self, make_dir, write_private};
-use super::serve::{Sockets, bind, serve};
+use super::serve::{Sockets, bind, serve, stop_signal};
 use super::{DevArguments, StartError, device};
 use crate::call::Server;
 use crate::clock::MovableClock;
+use crate::devices::Devices;
 use crate::functions::{self, Functions};
 use crate::http::{DevTools, Proxies, check_plain_allowed};
 use crate::machines::Machines;
@@ -87,23 +88,25 @@ pub(super) fn run(arguments: &DevArguments) -> Result<(), StartError> {
     super::logging::start(false);
     // Before anything is made in it: two first starts at once would make two tokens.
     let _lock = files::lock(&dir)?;
-    let hsm =
-        if arguments.insecure_software_root { device::software(&data)? } else { softhsm(&dir)? };
+    let software = arguments.insecure_software_root;
+    let hsm = if software { device::software(&data)? } else { softhsm(&dir)? };
     let lead = read_lead(&dir)?;
     let clock = Arc::new(MovableClock::ahead_by(lead));
-    super::run_async(start(arguments, &dir, &data, hsm, clock))
+    let devices = Arc::new(Devices::only(if software { "software" } else { "softhsm" }, hsm));
+    super::run_async(start(arguments, &dir, &data, devices, clock))
 }
 
 async fn start(
     arguments: &DevArguments,
     dir: &Path,
     data: &Path,
-    hsm: Arc<dyn Hsm>,
+    devices: Arc<Devices>,
     clock: Arc<MovableClock>,
 ) -> Result<(), StartError> {
     let regions = REGIONS.iter().filter_map(|name| name.parse().ok()).collect();
     let seams = Seams {
-        hsm,
+        devices,
+        proxies: Arc::default(),
         clock: clock.clone(),
         random: Arc::new(SystemRandom),
         regions,
@@ -115,6 +118,8 @@ async fn start(
         machines: Machines::default(),
         public_url: None,
     };
+    // Before it listens: who can connect may also tell it to stop.
+    let stop = stop_signal();
     let api = bind(arguments.listen).await?;
     let listen = api.local_addr().map_err(|e| StartError::Other(e.to_string()))?;
     let seeds = arguments.credentials.clone();
@@ -138,8 +143,16 @@ async fn start(
     let tools = tools(&opened, clock, dir.to_owned(), seeds);
     serve(
         opened,
-        Sockets { api, proxies: Proxies::default(), endpoints: Vec::new(), admin: None, tls: None },
+        Sockets {
+            api,
+            proxies: Proxies::default(),
+            endpoints: Vec::new(),
+            admin: None,
+            tls: None,
+            xks: None,
+        },
         Some(tools),
+        stop,
     )
     .await
 }
@@ -284,7 +297,7 @@ fn softhsm(dir: &Path) -> Result<Arc<dyn Hsm>, StartError> {
     let (so_pin, for_init) = (device::read_pin(&so_pin)?, device::read_pin(&pin)?);
     init_token(&module, TOKEN_LABEL, &so_pin, &for_init)?;
     let pin = device::read_pin(&pin)?;
-    let config = Pkcs11Config { module, token_label: TOKEN_LABEL.into(), pin };
+    let config = Pkcs11Config::new(module, TOKEN_LABEL, pin);
     Ok(Arc::new(Pkcs11Hsm::open(config)?))
 }
 

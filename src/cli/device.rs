@@ -1,9 +1,11 @@
-//! Opens the device that the configuration names.
+//! The devices that the configuration names.
 use super::StartError;
 use crate::config::Config;
+use crate::devices::Devices;
 use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::Deployment;
-use claviger_hsm::{Hsm, Pin, Pkcs11Config, Pkcs11Hsm, SoftwareHsm};
+use claviger_hsm::{Hsm, Pin, RootKeyId, SoftwareHsm};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -12,33 +14,29 @@ use zeroize::Zeroizing;
 
 const SEED_FILE: &str = "software-root.seed";
 
-/// The configured token; a file instead of it only if the operator insists.
-pub(super) fn configured(config: &Config, insecure: bool) -> Result<Arc<dyn Hsm>, StartError> {
-    match (&config.pkcs11, insecure) {
-        (Some(_), false) => Ok(Arc::new(token(config)?)),
-        (None, true) => software(&config.data),
-        (Some(_), true) => Err(StartError::Setup(
+/// The configured devices, opened when they are needed; a file instead of them only if the operator
+/// insists.
+pub(super) fn configured(config: &Config, insecure: bool) -> Result<Arc<Devices>, StartError> {
+    let sections = config.all_devices();
+    match (sections.is_empty(), insecure) {
+        (false, false) => {
+            for pkcs11 in sections.iter().filter_map(|section| section.pkcs11.as_ref()) {
+                read_pin(&pkcs11.pin_file)?;
+            }
+            let devices = Devices::configured(&sections);
+            Ok(Arc::new(devices.map_err(|e| StartError::Setup(e.to_string()))?))
+        }
+        (true, true) => Ok(Arc::new(Devices::only("software", software(&config.data)?))),
+        (false, true) => Err(StartError::Setup(
             "the configuration names a token and --insecure-software-root asks for none: choose"
                 .into(),
         )),
-        (None, false) => Err(StartError::Setup(
+        (true, false) => Err(StartError::Setup(
             "the configuration names no token: add a [pkcs11] section. (For a try without one \
              there is --insecure-software-root, which keeps the root key in a file.)"
                 .into(),
         )),
     }
-}
-
-/// The token of the configuration, logged in with one attempt.
-pub(super) fn token(config: &Config) -> Result<Pkcs11Hsm, StartError> {
-    let Some(pkcs11) = &config.pkcs11 else {
-        return Err(StartError::Setup("the configuration has no [pkcs11] section".into()));
-    };
-    Ok(Pkcs11Hsm::open(Pkcs11Config {
-        module: pkcs11.module.clone(),
-        token_label: pkcs11.token.clone(),
-        pin: read_pin(&pkcs11.pin_file)?,
-    })?)
 }
 
 /// The PIN of a file that nobody else can read, without the newline at its end.
@@ -62,9 +60,10 @@ pub(super) fn software(dir: &Path) -> Result<Arc<dyn Hsm>, StartError> {
     );
     let device = SoftwareHsm::seeded(seed(dir)?);
     // It forgets which roots it had; their names are in the deployment, their keys in the seed.
-    for root in Deployment::read(dir)?.iter().flat_map(Deployment::roots) {
-        device.create_root_key(root)?;
-    }
+    let deployment = Deployment::read(dir)?;
+    // One root wraps each generation of the domain key.
+    let roots: BTreeSet<&RootKeyId> = deployment.iter().flat_map(Deployment::roots).collect();
+    roots.into_iter().try_for_each(|root| device.create_root_key(root))?;
     Ok(Arc::new(device))
 }
 

@@ -45,7 +45,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, StartError> {
         .map_err(|e| bad(e.to_string()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(bad("is in use by another process".into())),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: dir.to_owned() }),
         Err(TryLockError::Error(e)) => Err(bad(e.to_string())),
     }
 }

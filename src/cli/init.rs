@@ -14,9 +14,14 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::harden();
     super::logging::start(false);
     let config = Config::read(&arguments.config)?;
-    let hsm = device::configured(&config, arguments.insecure_software_root)?;
+    let devices = device::configured(&config, arguments.insecure_software_root)?;
+    // What is wrong with the device is said before anything else is looked at.
+    if let Some(device) = devices.all().first() {
+        device.hsm.probe()?;
+    }
     let seams = Seams {
-        hsm,
+        devices,
+        proxies: Arc::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),

@@ -20,8 +20,9 @@ fn log<W>(json: bool, wanted: &str, writer: W) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // The binding complains of every mechanism that it has no name for; `doctor` lists them.
-    let filter = EnvFilter::new(format!("{wanted},cryptoki=off"));
+    // The one binding complains of every mechanism that it has no name for; `doctor` lists them. The other
+    // tells of each connection to a TPM that it closes.
+    let filter = EnvFilter::new(format!("{wanted},cryptoki=off,tss_esapi=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // No directive is narrow enough to have these back.
     let others = FilterFn::new(|metadata| {

@@ -1,6 +1,8 @@
 //! The commands. Each is a file; this one has their arguments and the exit codes.
 mod account;
 mod assemble;
+mod attest;
+mod bench_device;
 mod control;
 mod credentials;
 mod dev;
@@ -13,14 +15,20 @@ mod files;
 mod init;
 mod logging;
 mod policy;
+mod quiet;
+mod recovery;
+mod root;
+mod sealed;
 mod secret;
 mod serve;
 mod start_error;
+mod xks;
 
 use assemble::Seed;
 use start_error::StartError;
 
 use crate::config::TlsFiles;
+use crate::devices::TURNS;
 use crate::http::{Tls, TlsError};
 
 use clap::{Parser, Subcommand};
@@ -35,7 +43,11 @@ Start here:
   claviger dev --help          its options
   claviger init --config FILE  a production deployment: root key, account, administrator
   claviger serve --config FILE serves it
-  claviger doctor --config FILE  what the token is and can do, and what is wrong with it
+  claviger doctor --config FILE  what the devices are and can do, and what is wrong with them
+  claviger attest root --config FILE --out FILE  what can be shown of a root key
+  claviger bench device --config FILE  how fast they are
+  claviger root status --config FILE  what wraps the deployment's keys; moving to another device
+  claviger recovery generate --help  a recovery key, for when every device is lost
   claviger policy check FILE   what is wrong with a policy document
 
 Exit codes:
@@ -48,7 +60,8 @@ Exit codes:
   6  the address cannot be listened on
 
 Environment:
-  CLAVIGER_LOG   what is logged: error, warn, info (default), debug
+  CLAVIGER_LOG     what is logged: error, warn, info (default), debug
+  CLAVIGER_CONFIG  the configuration file, in place of --config
 ";
 
 /// Keys rooted in hardware that you own, and secrets under them, with the AWS wire protocol: AWS
@@ -69,12 +82,26 @@ enum Command {
     /// Serve a deployment
     Serve(ConfigArguments),
     /// Say what the device is, what it can do, and what is wrong with it
-    Doctor(ConfigArguments),
+    Doctor(doctor::DoctorArguments),
     /// Make and list the accounts of a deployment, while it is served or not
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Say why a request is, or was, allowed or denied; or what another policy would change
     Explain(Box<explain::ExplainArguments>),
+    /// Say what wraps the deployment's keys, and change it while it serves
+    #[command(subcommand)]
+    Root(root::RootCommand),
+    /// Make a recovery key, in shares for custodians
+    #[command(subcommand)]
+    Recovery(recovery::RecoveryCommand),
+    /// Open a deployment whose devices are lost by shares of its recovery key, and have another device
+    /// wrap its keys
+    Recover(recovery::RecoverArguments),
+    /// Show what can be shown of a key, or of the root keys, to somebody else; and check what was shown
+    Attest(Box<attest::AttestArguments>),
+    /// Measure devices
+    #[command(subcommand)]
+    Bench(bench_device::BenchCommand),
     /// Say how a secret is doing: who reads which version of it
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -83,6 +110,9 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Print credentials for this machine's certificate, as a `credential_process` of the AWS SDKs
     Credentials(CredentialsArguments),
+    /// The process in which a vendor's library runs; started by the server
+    #[command(name = "device-helper", hide = true)]
+    DeviceHelper,
 }
 
 #[derive(Debug, clap::Args)]
@@ -148,10 +178,18 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Account(command) => account::main(command),
         Command::Explain(arguments) => explain::main(&arguments),
+        Command::Root(command) => root::main(&command),
+        Command::Recovery(command) => recovery::main(&command),
+        Command::Recover(arguments) => recovery::recover(&arguments),
+        Command::DeviceHelper => return claviger_hsm::worker::run_child(),
+        Command::Attest(arguments) => attest::main(&arguments),
+        Command::Bench(command) => bench_device::main(&command),
         Command::Secret(command) => secret::main(&command),
         Command::Policy(command) => return policy::run(&command),
         Command::Credentials(arguments) => credentials::run(&arguments),
     };
+    // Some vendors' libraries crash if the process ends while they are at work.
+    claviger_hsm::pkcs11::end_modules();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -180,10 +218,15 @@ fn tls(files: &TlsFiles) -> Result<Tls, TlsError> {
 /// A device that hangs may not keep the process from ending: by then everything is closed.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
+/// Threads that may block, made when they are needed: the store's, and all the turns at eight devices that
+/// hang.
+const BLOCKING_THREADS: usize = 512 + 8 * TURNS;
+
 /// Runs a command's asynchronous part to its end.
 fn run_async(work: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|e| StartError::Other(format!("cannot start the runtime: {e}")))?;
     let outcome = runtime.block_on(work);

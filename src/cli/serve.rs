@@ -1,6 +1,7 @@
 //! `claviger serve`: serves a deployment until it is told to stop.
 use super::assemble::{self, Opened, Seams};
-use super::{ConfigArguments, StartError, device, endpoints};
+use super::xks::{self, XksReload, XksSocket};
+use super::{ConfigArguments, StartError, device, endpoints, sealed};
 use crate::background;
 use crate::call::Server;
 use crate::clock::SystemClock;
@@ -21,22 +22,25 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
+    let config = Config::read(&arguments.config)?;
+    // Before anything is done.
+    super::quiet::tpm_libraries(&config);
     super::harden();
     super::logging::start(true);
-    let config = Config::read(&arguments.config)?;
     let tls = config.tls.as_ref().map(super::tls).transpose()?;
     let mut entrances = Vec::new();
     for endpoint in &config.endpoints {
         entrances.push((endpoint.listen, endpoints::entrance(endpoint)?));
     }
-    let hsm = device::configured(&config, arguments.insecure_software_root)?;
+    let devices = device::configured(&config, arguments.insecure_software_root)?;
     let issuers = Issuers::new(&config.oidc).map_err(|e| StartError::Setup(e.to_string()))?;
     let services = Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?;
     let functions =
         Functions::new(&config.functions).map_err(|e| StartError::Setup(e.to_string()))?;
     let machines = Machines::new(&config.machines).map_err(|e| StartError::Setup(e.to_string()))?;
     let seams = Seams {
-        hsm,
+        devices,
+        proxies: xks::proxies(&config)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         regions: config.regions.clone(),
@@ -48,6 +52,9 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
     };
     super::run_async(async {
+        // Before anything listens: who can connect may also tell it to stop.
+        let stop = stop_signal();
+        expect_hangups();
         let api = bind(config.listen.api).await?;
         let proxies = Proxies::new(config.listen.trusted_proxies.clone());
         let mut endpoints = Vec::new();
@@ -58,9 +65,23 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let opened = assemble::open(&config.data, seams).await?;
+        let xks = XksSocket::of(&config).await?;
+        let sockets = Sockets { api, proxies, endpoints, admin, tls, xks };
+        let open = tokio::select! {
+            open = assemble::open(&config.data, seams.clone()) => open,
+            // A device may take long to be opened.
+            () = asked(stop.clone()) => return Ok(()),
+        };
+        let opened = match open {
+            Err(error) if error.is_away() => {
+                let opened = sealed::wait(&config.data, &seams, &sockets, &stop, error).await?;
+                let Some(opened) = opened else { return Ok(()) };
+                opened
+            }
+            outcome => outcome?,
+        };
         tracing::info!(address = %config.listen.api, "serving");
-        serve(opened, Sockets { api, proxies, endpoints, admin, tls }, None).await
+        serve(opened, sockets, None, stop).await
     })
 }
 
@@ -82,6 +103,8 @@ pub(super) struct Sockets {
     /// Health and metrics; without it they are served beside a loopback API.
     pub admin: Option<TcpListener>,
     pub tls: Option<Tls>,
+    /// The XKS proxy.
+    pub xks: Option<XksSocket>,
 }
 
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -99,15 +122,11 @@ pub(super) async fn serve(
     opened: Opened,
     sockets: Sockets,
     dev: Option<DevTools>,
+    stopped: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
     let Opened { server, data, log, lock: _lock } = opened;
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        until_signal().await;
-        // Fails only when nobody listens any more.
-        let _ = stop.send(true);
-    });
     let work = tokio::spawn(background::run(server.clone()));
+    let devices = tokio::spawn(background::watch_devices(server.clone()));
     let invoke = Arc::new(Dispatch::new(server.clone(), own_address(&sockets)));
     let scheduler = Scheduler::new(server.clone(), NODE.into(), invoke);
     let rotations = tokio::spawn(scheduler.run());
@@ -127,8 +146,15 @@ pub(super) async fn serve(
         connections.push(endpoint.connections());
         endpoints.spawn(endpoint.serve(asked(stopped.clone())));
     }
+    let mut reload = None;
+    if let Some(socket) = sockets.xks {
+        let (listener, anew) = socket.listener(&server)?;
+        connections.push(listener.connections());
+        endpoints.spawn(listener.serve(asked(stopped.clone())));
+        reload = Some(anew);
+    }
     admin.watch(connections);
-    tokio::spawn(reload_on_hangup(sockets.tls));
+    tokio::spawn(reload_on_hangup(sockets.tls, server.clone(), reload));
     let separate = match sockets.admin {
         Some(socket) => {
             let handler = Arc::new(admin);
@@ -143,10 +169,12 @@ pub(super) async fn serve(
         tracing::info!(?stats, "an endpoint stopped");
     }
     work.abort();
+    devices.abort();
     rotations.abort();
     if let Some(task) = commands {
         task.abort();
     }
+    end_changes(&server).await;
     if let Some(task) = separate {
         task.abort();
     }
@@ -180,34 +208,70 @@ fn listen_for_commands(server: &Arc<Server>, data: PathBuf) -> Option<JoinHandle
 }
 
 /// Until the stop is asked for.
-async fn asked(mut stop: watch::Receiver<bool>) {
+pub(super) async fn asked(mut stop: watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
+/// Lets the change of the wraps that is being made come to its end: the next process reads the file.
+async fn end_changes(server: &Arc<Server>) {
+    let root = server.root.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || root.end_changes()).await {
+        tracing::error!(%error, "cannot wait for the change of the wraps");
+    }
+}
+
+/// True from SIGTERM or SIGINT on: either asks for a graceful stop. Neither ends the process at once any
+/// more when this returns.
+pub(super) fn stop_signal() -> watch::Receiver<bool> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (stop, stopped) = watch::channel(false);
+    let (mut term, mut int) = match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(term), Ok(int)) => (term, int),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals end this process at once, without a graceful stop");
+            // Nobody will ask: the channel stays open and says nothing.
+            tokio::spawn(async move { stop.closed().await });
+            return stopped;
+        }
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        // Fails only when nobody listens any more.
+        let _ = stop.send(true);
+    });
+    stopped
+}
+
+/// SIGHUP would end the process until somebody waits for it. What it asks for is done by the start anyway.
+fn expect_hangups() {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let Err(error) = signal(SignalKind::hangup()) {
+        tracing::error!(%error, "SIGHUP ends this process");
+    }
+}
+
 /// SIGHUP reads the certificate and its key anew, if there are any. If they are bad, the old ones
-/// stay.
-async fn reload_on_hangup(tls: Option<Tls>) {
+/// stay, and so it is with what is shown to proxies. Devices that are away are looked for, and PINs that
+/// were refused tried once more.
+async fn reload_on_hangup(tls: Option<Tls>, server: Arc<Server>, xks: Option<XksReload>) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
+        server.devices.try_again();
+        server.proxies.reload();
+        if let Some(xks) = &xks {
+            xks.reload();
+        }
         let Some(tls) = &tls else { continue };
         match tls.reload() {
             Ok(()) => tracing::info!("read the certificate anew"),
             Err(error) => tracing::error!(%error, "the certificate stays as it was"),
         }
-    }
-}
-
-/// Either signal asks for a graceful stop.
-async fn until_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
     }
 }

@@ -17,6 +17,9 @@ pub enum StartError {
     Device(#[from] HsmError),
     #[error("{0}")]
     Root(#[from] RootError),
+    /// Another process has the directory open.
+    #[error("{path}: is in use by another process")]
+    Locked { path: PathBuf },
     #[error("{path}: {what}")]
     Data { path: PathBuf, what: String },
     #[error("store: {0}")]
@@ -38,12 +41,24 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether it opens as soon as a device is back.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Root(error) if error.is_away())
+    }
+
     /// As `claviger --help` lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Setup(_) | Self::Tls(_) | Self::Plain(_) => 3,
-            Self::Device(_) | Self::NoDevice(_) | Self::Root(RootError::Device(_)) => 4,
-            Self::Root(_) | Self::Data { .. } | Self::Store(_) | Self::Audit(_) => 5,
+            Self::Device(_)
+            | Self::NoDevice(_)
+            | Self::Root(RootError::Device(_) | RootError::Unreachable { .. }) => 4,
+            Self::Root(RootError::Refused(_) | RootError::Recovery(_)) => 1,
+            Self::Root(_)
+            | Self::Locked { .. }
+            | Self::Data { .. }
+            | Self::Store(_)
+            | Self::Audit(_) => 5,
             Self::Listen { .. } => 6,
             Self::Other(_) => 1,
         }

@@ -1,7 +1,7 @@
 //! Making and listing the accounts of a deployment.
 use super::ControlError;
 use crate::call::{ReplayError, Server, service_event};
-use crate::identity::{Account, Role, User, administrator};
+use crate::identity::{Account, IdentityError, Role, User, administrator};
 use crate::keys::KeyOfAccount;
 use crate::secrets::Secret;
 use crate::store::{Record, StoreError, Tx};
@@ -36,8 +36,12 @@ pub(super) async fn create(
         let (now, random) = (server.clock.now(), &*server.random);
         let mut tx = server.store.begin();
         let account = Account::create(&mut tx, id, alias.clone(), now).await?;
-        let (user, key) =
-            administrator::insert(&mut tx, &account, Some(key.clone()), random, now).await?;
+        let made = administrator::insert(&mut tx, &account, Some(key.clone()), random, now).await;
+        let (user, key) = match made {
+            // Somebody made the account since it was read: the next attempt says so.
+            Err(IdentityError::AlreadyExists(_)) => continue,
+            made => made?,
+        };
         let root = Principal::root(id).arn;
         let resource = ("AWS::Account", &root);
         let mut event = service_event(server, "claviger", "CreateAccount", id, region, resource);

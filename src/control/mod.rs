@@ -3,17 +3,21 @@
 //! socket `control.sock` in that directory; otherwise the command opens the deployment itself and runs
 //! the same [`execute`].
 mod accounts;
+mod attest;
 mod client;
 mod drain;
 mod explain;
+mod root;
 mod rotation;
 mod secret;
 mod socket;
 
 pub use accounts::AccountEntry;
+pub use attest::{Attest, WhichKey};
 pub use client::{AskError, ask};
 pub use drain::{Drain, DrainReader, DrainVersion};
 pub use explain::{Attach, Changed, EventReport, Grouped, Question, Report, Span, WhatIf};
+pub use root::{RootCommand, RootOutput, conclude_interrupted};
 pub use rotation::{AttemptReport, RotationReport, RunReport};
 pub use secret::WhichSecret;
 pub use socket::Socket;
@@ -21,6 +25,7 @@ pub use socket::Socket;
 use crate::audit::AuditError;
 use crate::call::{ReplayError, Server};
 use crate::identity::IdentityError;
+use crate::root_of_trust::RootError;
 use crate::store::StoreError;
 use crate::types::{AccountId, SecretText};
 use serde::{Deserialize, Serialize};
@@ -47,6 +52,8 @@ pub enum Command {
         which: WhichSecret,
         idle_seconds: i64,
     },
+    Root(RootCommand),
+    Attest(Attest),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,6 +65,9 @@ pub enum Output {
     WhatIf(Changed),
     SecretRotation(RotationReport),
     Drain(Drain),
+    Root(RootOutput),
+    /// The bundle's text.
+    Attested(String),
 }
 
 /// Why a command failed, for the operator's eyes: nothing of it needs hiding.
@@ -67,6 +77,8 @@ pub enum ControlError {
     Refused(String),
     #[error("{0}")]
     Identity(#[from] IdentityError),
+    #[error("{0}")]
+    Root(#[from] RootError),
     #[error("store: {0}")]
     Store(#[from] StoreError),
     #[error("audit log: {0}")]
@@ -77,6 +89,27 @@ pub enum ControlError {
 
 /// Told how many audit events were looked at, from time to time.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// Whoever stands behind the socket.
+pub trait Obeys: Send + Sync + 'static {
+    fn obey(
+        &self,
+        data: &Path,
+        command: Command,
+        progress: Progress<'_>,
+    ) -> impl Future<Output = Result<Output, ControlError>> + Send;
+}
+
+impl Obeys for Server {
+    async fn obey(
+        &self,
+        data: &Path,
+        command: Command,
+        progress: Progress<'_>,
+    ) -> Result<Output, ControlError> {
+        execute(self, data, command, progress).await
+    }
+}
 
 /// Does what a command says to the deployment in `data` that `server` has open.
 pub async fn execute(
@@ -100,6 +133,8 @@ pub async fn execute(
         Command::DrainSecret { which, idle_seconds } => {
             Output::Drain(drain::of(server, &which, idle_seconds).await?)
         }
+        Command::Attest(asked) => Output::Attested(attest::of(server, asked).await?),
+        Command::Root(command) => Output::Root(root::execute(server, command).await?),
         Command::WhatIf(what_if) => Output::WhatIf(what_if.replay(server, &log, progress).await?),
     })
 }

@@ -6,13 +6,12 @@
 //! server → {"progress": 5000}\n        now and then, while it works
 //! server → {"output": …}\n  or  {"error": "…"}\n
 //! ```
-use super::{Command, ControlError, Output, execute};
-use crate::call::Server;
+use super::{Command, ControlError, Obeys, Output};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,12 +51,15 @@ pub(super) enum Line {
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    inode: u64,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // If it is gone already, all is as it should be.
-        let _ = std::fs::remove_file(&self.path);
+        // Another process may have bound its own there. If it is gone already, all is as it should be.
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -71,14 +73,15 @@ impl Socket {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        let socket = Self { listener, path };
+        let inode = inode(&path)?;
+        let socket = Self { listener, path, inode };
         // The directory keeps others out until then, and after.
         std::fs::set_permissions(&socket.path, Permissions::from_mode(0o600))?;
         Ok(socket)
     }
 
     /// Answers commands until it is dropped.
-    pub async fn serve(self, server: Arc<Server>, data: PathBuf) {
+    pub async fn serve<O: Obeys>(self, server: Arc<O>, data: PathBuf) {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut work = JoinSet::new();
         loop {
@@ -88,7 +91,7 @@ impl Socket {
                 Ok((stream, _)) => {
                     let (server, data) = (server.clone(), data.clone());
                     work.spawn(async move {
-                        answer(stream, &server, &data).await;
+                        answer(stream, &*server, &data).await;
                         drop(place);
                     });
                 }
@@ -101,13 +104,17 @@ impl Socket {
     }
 }
 
+fn inode(path: &Path) -> io::Result<u64> {
+    Ok(std::fs::symlink_metadata(path)?.ino())
+}
+
 /// Whether whoever is at the other end may command: the server's own user, and root.
 fn may_command(stream: &UnixStream) -> bool {
     let peer = stream.peer_cred().map(|peer| peer.uid());
     peer.is_ok_and(|uid| uid == 0 || uid == geteuid().as_raw())
 }
 
-async fn answer(stream: UnixStream, server: &Server, data: &Path) {
+async fn answer(stream: UnixStream, server: &impl Obeys, data: &Path) {
     if !may_command(&stream) {
         tracing::warn!("refused a command of another user");
         return;
@@ -141,7 +148,7 @@ async fn read_command(mut reader: impl AsyncReadExt + Unpin) -> Result<Command, 
 
 /// Does the work and meanwhile says how far it has come. An asker who goes away ends it.
 async fn work(
-    server: &Server,
+    server: &impl Obeys,
     data: &Path,
     command: Command,
     writer: &mut (impl AsyncWriteExt + Unpin),
@@ -152,7 +159,7 @@ async fn work(
         let progress = move |events| {
             let _ = report.try_send(events);
         };
-        execute(server, data, command, &progress).await
+        server.obey(data, command, &progress).await
     };
     let telling = async {
         while let Some(events) = reports.recv().await {

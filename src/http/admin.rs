@@ -2,6 +2,7 @@
 //! is loopback.
 use super::{Connections, Handler, Incoming};
 use crate::call::Server;
+use crate::devices::Device;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +45,8 @@ impl Admin {
         }
     }
 
-    /// Ready to serve: the store answers and the device does.
+    /// Ready to serve: the store answers, a device does, and one opened the domain keys when it was last
+    /// looked at.
     async fn ready(&self) -> Response<Bytes> {
         let mut faults = Vec::new();
         let mut tx = self.server.store.begin();
@@ -52,8 +54,13 @@ impl Admin {
             tracing::warn!(%error, "not ready: the store does not answer");
             faults.push("store");
         }
+        let opens = self.opens().await;
         match tokio::time::timeout(DEVICE_DEADLINE, self.server.root.fresh_key()).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(_)) if opens => {}
+            Ok(Ok(_)) => {
+                tracing::warn!("not ready: no device opens the domain keys any more");
+                faults.push("device");
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "not ready: the device does not answer");
                 faults.push("device");
@@ -66,14 +73,41 @@ impl Admin {
         if !self.server.outbox.log_works() {
             faults.push("audit log");
         }
-        if faults.is_empty() {
-            return page(StatusCode::OK, TEXT, "ready\n".into());
+        let (status, first) = match faults.as_slice() {
+            [] => (StatusCode::OK, "ready".into()),
+            some => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}", some.join(", "))),
+        };
+        page(status, TEXT, format!("{first}\n{}", self.complaints()))
+    }
+
+    /// Whether a device opens the domain keys. If none did at the last look, it is looked again.
+    async fn opens(&self) -> bool {
+        let root = &self.server.root;
+        if !root.is_reachable() {
+            let (looked, now) = (root.clone(), self.server.clock.now());
+            let look = tokio::task::spawn_blocking(move || looked.look(now));
+            // Too late is as good as no.
+            drop(tokio::time::timeout(DEVICE_DEADLINE, look).await);
         }
-        let text = format!("not ready: {}\n", faults.join(", "));
-        page(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+        root.is_reachable()
+    }
+
+    /// A line for each device that is not well, whether others stand in for it or not. The device's own
+    /// words are for operators.
+    fn complaints(&self) -> String {
+        let line = |device: &Device| {
+            let said = device.hsm.health()?.complaint()?;
+            Some(format!("device {}: {said}\n", device.name))
+        };
+        self.server.devices.all().iter().filter_map(line).collect()
     }
 
     fn metrics(&self) -> Response<Bytes> {
+        for device in self.server.devices.all() {
+            if let Some(health) = device.hsm.health() {
+                self.server.metrics.device(&device.name, &health);
+            }
+        }
         if let Some(all) = self.connections.get() {
             let sum = |which: fn(&Connections) -> &AtomicU64| {
                 all.iter().map(|one| which(one).load(Ordering::Relaxed)).sum()

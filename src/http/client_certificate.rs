@@ -1,10 +1,14 @@
 //! Certificates that clients show: checked in the handshake, and again whenever one is relied on, for
 //! connections and resumed sessions outlive certificates and their revocation.
 use super::tls::{TlsError, provider, read};
+use crate::machines::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use std::path::{Path, PathBuf};
@@ -16,14 +20,30 @@ use std::time::Duration;
 pub(super) struct Authorities {
     certificates: PathBuf,
     revoked: Option<PathBuf>,
+    /// The common names of clients. With them, a client must show a certificate; without, it may.
+    names: Option<Vec<String>>,
     current: RwLock<Arc<dyn ClientCertVerifier>>,
 }
 
 impl Authorities {
-    pub(super) fn read(certificates: &Path, revoked: Option<&Path>) -> Result<Self, TlsError> {
+    pub(super) fn read(
+        certificates: &Path,
+        revoked: Option<&Path>,
+        names: Option<Vec<String>>,
+    ) -> Result<Self, TlsError> {
         let current = RwLock::new(verifier(certificates, revoked)?);
         let (certificates, revoked) = (certificates.to_owned(), revoked.map(Path::to_owned));
-        Ok(Self { certificates, revoked, current })
+        Ok(Self { certificates, revoked, names, current })
+    }
+
+    /// Whether the certificate, which is good, is one of the clients'.
+    fn check_name(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        let Some(names) = &self.names else { return Ok(()) };
+        let parsed = Certificate::parse(certificate).ok();
+        match parsed.and_then(|parsed| parsed.common_name) {
+            Some(name) if names.contains(&name) => Ok(()),
+            _ => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
     }
 
     /// Reads the files again. On an error the old ones stay in use.
@@ -75,7 +95,7 @@ fn verifier(
 
 impl ClientCertVerifier for Authorities {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.names.is_some()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -88,7 +108,9 @@ impl ClientCertVerifier for Authorities {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.current().verify_client_cert(end_entity, intermediates, now)
+        let verified = self.current().verify_client_cert(end_entity, intermediates, now)?;
+        self.check_name(end_entity)?;
+        Ok(verified)
     }
 
     fn verify_tls12_signature(

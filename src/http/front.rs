@@ -385,7 +385,7 @@ impl Inner {
 
 /// Reads which operation is meant. A JSON service is named by the target header, a Query service by
 /// its parameters, in the body or, for presigned requests, in the query string.
-fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
+pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(text) = header("x-amz-target") {
         let unknown = || (Protocol::Json, Fault::unknown_operation(Protocol::Json, text, None));

@@ -17,9 +17,11 @@ mod limits;
 mod listener;
 mod machine_credentials;
 mod progress;
+mod sealed;
 mod stand_in;
 mod stream;
 mod tls;
+mod xks;
 
 #[cfg(test)]
 mod tests;
@@ -33,4 +35,6 @@ pub use front::Front;
 pub use handler::{Handler, Incoming, Refusal};
 pub use limits::Limits;
 pub use listener::{ListenError, Listener, ServeStats, check_plain_allowed};
+pub use sealed::{Sealed, Why};
 pub use tls::{Tls, TlsDetails, TlsError};
+pub use xks::XksFront;

@@ -124,7 +124,22 @@ impl Tls {
         authorities: &Path,
         revoked: Option<&Path>,
     ) -> Result<Self, TlsError> {
-        let clients = Arc::new(Authorities::read(authorities, revoked)?);
+        self.with_authorities(Authorities::read(authorities, revoked, None)?)
+    }
+
+    /// Has every client show a certificate, of one of `authorities` and with one of these common
+    /// `names`. Whoever shows another one does not get through the handshake.
+    pub fn requiring_client_certificates(
+        self,
+        authorities: &Path,
+        revoked: Option<&Path>,
+        names: Vec<String>,
+    ) -> Result<Self, TlsError> {
+        self.with_authorities(Authorities::read(authorities, revoked, Some(names))?)
+    }
+
+    fn with_authorities(self, clients: Authorities) -> Result<Self, TlsError> {
+        let clients = Arc::new(clients);
         let verifier = Arc::clone(&clients) as Arc<dyn ClientCertVerifier>;
         let config = config(&self.identity, verifier)?;
         Ok(Tls { config, clients: Some(clients), ..self })

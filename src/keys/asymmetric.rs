@@ -1,11 +1,11 @@
 //! What KMS keys do beside encrypting: sign, authenticate, agree on and encapsulate secrets.
-use super::{Key, KeyError, Usable};
+use super::{Found, Key, KeyError, Usable};
 use crate::primitives::{KeyUsage, MacAlgorithm, MessageType, PrivateKey, SigningAlgorithm};
 use crate::store::Tx;
 use crate::types::{Blob, Plaintext};
 use std::sync::Arc;
 
-impl Key {
+impl Found {
     /// Refuses unless the key signs, with this algorithm.
     pub fn signs_with(
         &self,
@@ -13,13 +13,15 @@ impl Key {
         operation: &'static str,
     ) -> Result<(), KeyError> {
         self.used_for(KeyUsage::SignVerify, operation)?;
-        if self.spec.signing_algorithms().contains(&algorithm) {
+        if self.signing_algorithms().contains(&algorithm) {
             Ok(())
         } else {
             Err(self.incompatible(algorithm.as_str()))
         }
     }
+}
 
+impl Key {
     /// Refuses unless the key makes MACs, with this algorithm.
     pub fn macs_with(
         &self,
@@ -44,6 +46,9 @@ impl Usable {
         message: &[u8],
     ) -> Result<Blob, KeyError> {
         self.signs_with(algorithm, "Sign")?;
+        if let Some(key) = self.in_device()? {
+            return key.sign(algorithm, kind, message).await;
+        }
         Ok(Blob(self.pair(tx).await?.sign(algorithm, kind, message)?))
     }
 
@@ -56,6 +61,9 @@ impl Usable {
         signature: &Blob,
     ) -> Result<(), KeyError> {
         self.signs_with(algorithm, "Verify")?;
+        if let Some(key) = self.in_device()? {
+            return key.verify(algorithm, kind, message, signature);
+        }
         Ok(self.pair(tx).await?.verify(algorithm, kind, message, &signature.0)?)
     }
 
@@ -66,6 +74,9 @@ impl Usable {
         message: &[u8],
     ) -> Result<Blob, KeyError> {
         self.macs_with(algorithm, "GenerateMac")?;
+        if let Some(key) = self.in_device()? {
+            return key.mac(algorithm, message).await;
+        }
         Ok(Blob(self.pair(tx).await?.mac(message)?))
     }
 
@@ -77,12 +88,18 @@ impl Usable {
         mac: &Blob,
     ) -> Result<(), KeyError> {
         self.macs_with(algorithm, "VerifyMac")?;
+        if let Some(key) = self.in_device()? {
+            return key.verify_mac(algorithm, message, mac).await;
+        }
         Ok(self.pair(tx).await?.verify_mac(message, &mac.0)?)
     }
 
     /// ECDH with somebody's public key (DER, SubjectPublicKeyInfo); the x coordinate.
     pub async fn derive(&self, tx: &mut Tx<'_>, public_key: &Blob) -> Result<Plaintext, KeyError> {
         self.used_for(KeyUsage::KeyAgreement, "DeriveSharedSecret")?;
+        if let Some(key) = self.in_device()? {
+            return key.derive(public_key).await;
+        }
         let mut secret = self.pair(tx).await?.derive(&public_key.0)?;
         Ok(Plaintext::new(std::mem::take(&mut *secret)))
     }
@@ -109,6 +126,9 @@ impl Usable {
         if !self.spec.is_asymmetric() {
             let text = format!("{} is not an asymmetric key: it has no public key.", self.arn);
             return Err(KeyError::Unsupported(text));
+        }
+        if let Some(key) = self.in_device()? {
+            return key.public_key();
         }
         Ok(Blob(self.pair(tx).await?.public_key_der()?))
     }

@@ -5,7 +5,9 @@
 //!   0   4  01 02 02 00    its base64 begins "AQICA", which some clients look for
 //!   4   1  'C'            product
 //!   5   1  01             format version
-//!   6   1  01             suite: HKDF-SHA-256 / AES-256-GCM / 32-byte commitment
+//!   6   1  suite          01: HKDF-SHA-256 / AES-256-GCM / 32-byte commitment, drawn here
+//!                          02: AES-256-GCM in the device that the key lives in (`device.rs`)
+//!                          03: sealed here, then by the proxy of an external store (`external.rs`)
 //!   7   1  flags          bit 0: the key id is of a multi-Region key; all other bits 0
 //!   8  16  key id         UUID, or the 16 bytes of mrk-<32 hex>
 //!  24  16  material id    the first 16 bytes of KeyMaterialId
@@ -24,6 +26,9 @@
 //! ec = u32be(number of pairs) ‖ for each: u32be(len key) ‖ key ‖ u32be(len value) ‖ value
 //! ```
 
+pub mod device;
+pub mod external;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -35,10 +40,22 @@ use zeroize::Zeroizing;
 use crate::random::Random;
 use crate::seal::{self, Label, scheme};
 
-const PREFIX: [u8; 7] = [0x01, 0x02, 0x02, 0x00, b'C', 0x01, 0x01];
+const PREFIX: [u8; 6] = [0x01, 0x02, 0x02, 0x00, b'C', 0x01];
 const MULTI_REGION_FLAG: u8 = 1;
 const ID_BYTES: usize = 16;
-const HEADER_BYTES: usize = PREFIX.len() + 1 + 2 * ID_BYTES;
+const HEADER_BYTES: usize = PREFIX.len() + 2 + 2 * ID_BYTES;
+
+/// What the rest of a blob is, and who opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Suite {
+    /// [`crate::seal::scheme`] under material that is here.
+    Scheme = 1,
+    /// What a key inside a device encrypted.
+    Device = 2,
+    /// What the proxy of an external key store encrypted, after the material here.
+    External = 3,
+}
 
 /// The longest blob: the AWS model's limit for `CiphertextBlob`.
 pub const BLOB_MAX_BYTES: usize = 6144;
@@ -72,12 +89,18 @@ pub fn seal(
     if plaintext.len() > PLAINTEXT_MAX_BYTES {
         return Err(PlaintextTooLong);
     }
+    let header = header(Suite::Scheme, key_id, material_id);
+    Ok(scheme::seal(material, &header, Label::ENC, &encode(context), random, plaintext))
+}
+
+fn header(suite: Suite, key_id: KeyIdBytes, material_id: [u8; 16]) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(&PREFIX);
+    header.push(suite as u8);
     header.push(if key_id.multi_region { MULTI_REGION_FLAG } else { 0 });
     header.extend_from_slice(&key_id.bytes);
     header.extend_from_slice(&material_id);
-    Ok(scheme::seal(material, &header, Label::ENC, &encode(context), random, plaintext))
+    header
 }
 
 /// `ec`
@@ -98,17 +121,25 @@ fn encode(context: &BTreeMap<String, String>) -> Vec<u8> {
 pub struct Blob<'a> {
     bytes: &'a [u8],
     header: &'a [u8; HEADER_BYTES],
+    suite: Suite,
     key_id: KeyIdBytes,
     material_id: [u8; 16],
 }
 
 impl<'a> Blob<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, InvalidCiphertext> {
-        if !(BLOB_OVERHEAD_BYTES..=BLOB_MAX_BYTES).contains(&bytes.len()) {
-            return Err(InvalidCiphertext);
-        }
         let header = bytes.first_chunk::<HEADER_BYTES>().ok_or(InvalidCiphertext)?;
         let rest = header.strip_prefix(&PREFIX).ok_or(InvalidCiphertext)?;
+        let (suite, rest) = rest.split_first().ok_or(InvalidCiphertext)?;
+        let (suite, shortest) = match *suite {
+            1 => (Suite::Scheme, BLOB_OVERHEAD_BYTES),
+            2 => (Suite::Device, device::SHORTEST_BYTES),
+            3 => (Suite::External, external::SHORTEST_BYTES),
+            _ => return Err(InvalidCiphertext),
+        };
+        if !(shortest..=BLOB_MAX_BYTES).contains(&bytes.len()) {
+            return Err(InvalidCiphertext);
+        }
         let (flags, rest) = rest.split_first().ok_or(InvalidCiphertext)?;
         let (key_id, rest) = rest.split_first_chunk().ok_or(InvalidCiphertext)?;
         let material_id = rest.first_chunk().ok_or(InvalidCiphertext)?;
@@ -118,7 +149,7 @@ impl<'a> Blob<'a> {
             _ => return Err(InvalidCiphertext),
         };
         let key_id = KeyIdBytes { bytes: *key_id, multi_region };
-        Ok(Self { bytes, header, key_id, material_id: *material_id })
+        Ok(Self { bytes, header, suite, key_id, material_id: *material_id })
     }
 
     pub fn key_id(&self) -> KeyIdBytes {
@@ -136,6 +167,9 @@ impl<'a> Blob<'a> {
         material: &[u8; 32],
         context: &BTreeMap<String, String>,
     ) -> Result<Zeroizing<Vec<u8>>, InvalidCiphertext> {
+        if self.suite != Suite::Scheme {
+            return Err(InvalidCiphertext);
+        }
         scheme::open(material, self.header, Label::ENC, &encode(context), self.bytes)
             .map_err(|_| InvalidCiphertext)
     }

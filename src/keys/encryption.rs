@@ -1,5 +1,5 @@
 //! Encryption under a KMS key: a symmetric one, bound to an encryption context, or an RSA one.
-use super::ciphertext::{self, KeyIdBytes};
+use super::ciphertext;
 use super::material::Material;
 use super::{Found, Key, KeyError, Missing, Usable};
 use crate::primitives::{EncryptionAlgorithm, KeyUsage, PrimitiveError};
@@ -16,7 +16,7 @@ const MAX_CONTEXT_BYTES: usize = 8192;
 #[derive(Debug)]
 pub struct Bound {
     pub blob: Blob,
-    /// Of symmetric keys only.
+    /// Of symmetric keys only whose material is here.
     pub material_id: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub async fn find_for(
         ciphertext::Blob::parse(&blob.0).map_err(|_| Missing::Own(KeyError::InvalidCiphertext))?;
     let id = parsed.key_id().to_string();
     match Key::load(tx, region, &id).await? {
-        Some(key) => Ok(Found { key, alias: None, grant: None }),
+        Some(key) => Ok(Found::of(tx, key, None).await?),
         // Which account would own it is unknown; answered as a key the caller may not use.
         None => {
             let resource = format!("key/{id}");
@@ -60,6 +60,12 @@ impl Usable {
         context: &EncryptionContext,
     ) -> Result<Bound, KeyError> {
         self.encrypts_with(algorithm, context, "Encrypt")?;
+        if let Some(key) = self.in_device()? {
+            return key.encrypt(self.id_bytes()?, algorithm, plaintext, context).await;
+        }
+        if let Some(external) = self.externally()? {
+            return self.encrypt_externally(tx, random, plaintext, context, external).await;
+        }
         let material = self.current_material(tx).await?;
         if algorithm != EncryptionAlgorithm::SymmetricDefault {
             let blob = material.private_key()?.encrypt(algorithm, plaintext)?;
@@ -80,6 +86,13 @@ impl Usable {
         context: &EncryptionContext,
     ) -> Result<(Plaintext, Option<String>), KeyError> {
         self.encrypts_with(algorithm, context, "Decrypt")?;
+        if let Some(key) = self.in_device()? {
+            let opened = key.decrypt(self.id_bytes()?, algorithm, blob, context).await?;
+            return Ok((opened, None));
+        }
+        if let Some(external) = self.externally()? {
+            return Ok((self.decrypt_externally(tx, blob, context, external).await?, None));
+        }
         if algorithm != EncryptionAlgorithm::SymmetricDefault {
             let material = self.current_material(tx).await?;
             let mut plaintext = material.private_key()?.decrypt(algorithm, &blob.0)?;
@@ -96,11 +109,6 @@ impl Usable {
         Ok((Plaintext::new(std::mem::take(&mut *plaintext)), Some(material.id.clone())))
     }
 
-    fn id_bytes(&self) -> Result<KeyIdBytes, KeyError> {
-        let broken = |_| StoreError::Corrupt(format!("{} is not a key id", self.id));
-        Ok(self.id.parse().map_err(broken)?)
-    }
-
     pub(super) async fn current_material(
         &self,
         tx: &mut Tx<'_>,
@@ -112,7 +120,7 @@ impl Usable {
     }
 
     /// The material a ciphertext names. The header carries half of its id.
-    async fn material_of(
+    pub(super) async fn material_of(
         &self,
         tx: &mut Tx<'_>,
         blob: &ciphertext::Blob<'_>,
@@ -127,7 +135,7 @@ impl Usable {
     }
 }
 
-impl Key {
+impl Found {
     /// Refuses unless the key encrypts, with this algorithm, under such a context.
     pub fn encrypts_with(
         &self,
@@ -136,7 +144,7 @@ impl Key {
         operation: &'static str,
     ) -> Result<(), KeyError> {
         self.used_for(KeyUsage::EncryptDecrypt, operation)?;
-        if !self.spec.encryption_algorithms().contains(&algorithm) {
+        if !self.encryption_algorithms().contains(&algorithm) {
             return Err(self.incompatible(algorithm.as_str()));
         }
         if !self.spec.is_symmetric() && !context.0.is_empty() {
@@ -145,7 +153,9 @@ impl Key {
         }
         Ok(())
     }
+}
 
+impl Key {
     pub(super) fn incompatible(&self, algorithm: &str) -> KeyError {
         KeyError::IncompatibleAlgorithm { algorithm: algorithm.to_owned(), spec: self.spec }
     }

@@ -78,6 +78,8 @@ pub enum KeyError {
     CustomKeyStoreNotFound(String),
     #[error(transparent)]
     KeyStore(#[from] super::stores::KeyStoreError),
+    #[error(transparent)]
+    External(#[from] super::stores::external::ExternalError),
     #[error("The request would have succeeded, but the DryRun option is set.")]
     DryRun,
     #[error("{0}")]

@@ -2,6 +2,7 @@
 use super::import;
 use super::key::{KeyMaterial, KeyOfAccount, MaterialState, MultiRegion, Origin, Rotation};
 use super::material::Material;
+use super::resident::{NewResident, ResidentKey};
 use super::{Alias, Found, Key, KeyError, KeyManager, KeyState, grant};
 use crate::authorize::{Account, Authorized};
 use crate::last_use::LastUses;
@@ -36,7 +37,7 @@ pub struct NewKey {
     pub origin: Origin,
     pub custom_key_store: Option<String>,
     pub multi_region: bool,
-    /// None if it is to be imported.
+    /// None if it is to be imported, or is in a device.
     pub material: Option<SecretBytes>,
 }
 
@@ -55,20 +56,53 @@ pub fn create(
     insert(tx, new, now)
 }
 
+/// Creates the key of an object that was made in a device of its custom key store.
+pub async fn create_in_device(
+    _allowed: &Authorized<Account>,
+    tx: &mut Tx<'_>,
+    new: NewKey,
+    object: NewResident,
+    now: Timestamp,
+) -> Result<Found, KeyError> {
+    object.begun.fulfil(tx).await?;
+    let store = new.custom_key_store.clone().unwrap_or_default();
+    super::stores::add_key(tx, &new.account, &new.region, &store).await?;
+    let material = object.record.material.clone();
+    object.record.save(tx)?;
+    let key = insert_with(tx, new, Some(material), now)?;
+    Ok(Found::of(tx, key, None).await?)
+}
+
 /// Also how the AWS managed key comes into being, on behalf of its service.
-pub(super) fn insert(tx: &mut Tx<'_>, new: NewKey, now: Timestamp) -> Result<Arc<Key>, KeyError> {
+pub(super) fn insert(
+    tx: &mut Tx<'_>,
+    mut new: NewKey,
+    now: Timestamp,
+) -> Result<Arc<Key>, KeyError> {
+    let material = match new.material.take() {
+        Some(bytes) => Some(Material::create(tx, &new.id, new.spec, bytes, now)?),
+        None => None,
+    };
+    insert_with(tx, new, material, now)
+}
+
+/// With the id of the material that it has, if it has any.
+fn insert_with(
+    tx: &mut Tx<'_>,
+    new: NewKey,
+    material: Option<String>,
+    now: Timestamp,
+) -> Result<Arc<Key>, KeyError> {
     let arn = arn(&new.account, &new.region, &new.id);
-    let mut materials = Vec::new();
-    if let Some(bytes) = new.material {
-        materials.push(KeyMaterial {
-            id: Material::create(tx, &new.id, new.spec, bytes, now)?,
-            state: MaterialState::Current,
-            present: true,
-            valid_to: None,
-            description: None,
-            rotation: None,
-        });
-    }
+    let current = |id| KeyMaterial {
+        id,
+        state: MaterialState::Current,
+        present: true,
+        valid_to: None,
+        description: None,
+        rotation: None,
+    };
+    let materials = material.map(current).into_iter().collect();
     tx.put(
         &[new.account.as_str(), new.region.as_str(), &new.id],
         KeyOfAccount { arn: arn.clone() },
@@ -200,33 +234,75 @@ impl Key {
     }
 }
 
-/// Up to `limit` keys whose waiting period is over: region and id.
-pub async fn due(
-    tx: &Tx<'_>,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<(Region, String)>, KeyError> {
+/// A key that is to be destroyed.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Where it stands in the list of those.
+    at: String,
+    pub region: Region,
+    pub id: String,
+}
+
+/// Up to `limit` keys whose waiting period is over.
+pub async fn due(tx: &Tx<'_>, now: Timestamp, limit: usize) -> Result<Vec<Due>, KeyError> {
     // Listed by time: the first that is not due ends the search.
     let page = tx.list_all::<DueKey>(limit).await?;
     let now = now.row_part();
     Ok(page
         .into_iter()
-        .take_while(|(parts, _)| parts.first().is_some_and(|at| *at <= now))
-        .map(|(_, due)| (due.region.clone(), due.id.clone()))
+        .filter_map(|(parts, due)| Some((parts.into_iter().next()?, due)))
+        .take_while(|(at, _)| *at <= now)
+        .map(|(at, due)| Due { at, region: due.region.clone(), id: due.id.clone() })
         .collect())
 }
 
-/// Destroys a key whose waiting period is over: its material, its aliases, itself. Answers the key
-/// that was destroyed, or nothing if it is not due (any more).
+/// Leaves a key that is due for later: what it lives in is away. Others have their turn meanwhile.
+pub async fn postpone(
+    tx: &mut Tx<'_>,
+    due: &Due,
+    seconds: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = [due.at.as_str(), due.region.as_str(), due.id.as_str()];
+    if tx.get::<DueKey>(&row).await?.is_some() {
+        tx.delete::<DueKey>(&row)?;
+        let later = now.plus_secs(seconds).row_part();
+        let again = DueKey { region: due.region.clone(), id: due.id.clone() };
+        tx.put(&[&later, due.region.as_str(), &due.id], again)?;
+    }
+    Ok(())
+}
+
+/// The object of a key in a device, if that key is to be destroyed now: its waiting period is over, and
+/// from then on nothing brings it back.
+pub async fn object_of(
+    tx: &mut Tx<'_>,
+    due: &Due,
+    now: Timestamp,
+) -> Result<Option<Arc<ResidentKey>>, KeyError> {
+    let Some(key) = Key::load(tx, &due.region, &due.id).await? else { return Ok(None) };
+    match key.deletion {
+        Some(end) if end <= now && key.origin == Origin::AwsCloudhsm => {
+            Ok(ResidentKey::load(tx, &due.id).await?)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Destroys a key whose waiting period is over: its material, its aliases, itself. What it had in a
+/// device is destroyed already. Answers the key that was destroyed, or nothing if it is not due (any
+/// more).
 pub async fn destroy(
     tx: &mut Tx<'_>,
-    region: &Region,
-    id: &str,
+    due: &Due,
     now: Timestamp,
 ) -> Result<Option<Arc<Key>>, KeyError> {
+    let (region, id) = (&due.region, due.id.as_str());
     let Some(key) = Key::load(tx, region, id).await? else { return Ok(None) };
-    let Some(end) = key.deletion.filter(|end| *end <= now) else { return Ok(None) };
-    tx.delete::<DueKey>(&[&end.row_part(), region.as_str(), id])?;
+    if key.deletion.is_none_or(|end| end > now) {
+        return Ok(None);
+    }
+    tx.delete::<DueKey>(&[&due.at, region.as_str(), id])?;
     for alias in &key.aliases {
         tx.delete::<Alias>(&[key.account.as_str(), region.as_str(), alias])?;
     }
@@ -245,6 +321,10 @@ pub async fn destroy(
         // The list may know a multi-Region key by the region where it was the primary one.
         other.schedule_rotation(tx)?;
     }
+    if key.origin == Origin::AwsCloudhsm {
+        ResidentKey::delete(tx, id)?;
+    }
+    super::stores::external::forget(tx, &key).await?;
     if let Some(store) = &key.custom_key_store {
         super::stores::remove_key(tx, &key.account, region, store).await?;
     }

@@ -81,5 +81,6 @@ pub async fn secrets_manager_key(
     alias.save(tx)?;
     let mut key = Key::clone(&key);
     key.aliases.insert(SECRETS_MANAGER_ALIAS.into());
-    Ok(Found { key: key.save(tx)?, alias: None, grant: None })
+    let key = key.save(tx)?;
+    Ok(Found::of(tx, key, None).await?)
 }

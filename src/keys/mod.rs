@@ -17,6 +17,8 @@ mod managed;
 mod material;
 mod multi_region;
 mod policy;
+mod proxied;
+pub mod resident;
 mod rotation;
 mod states;
 pub mod stores;
@@ -33,7 +35,10 @@ pub use key::{
     Key, KeyManager, KeyMaterial, KeyOfAccount, MaterialState, MultiRegion, Origin, Rotation,
     RotationType, describe,
 };
-pub use lifecycle::{DEFAULT_WINDOW_DAYS, NewKey, arn, create, destroy, due};
+pub use lifecycle::{
+    DEFAULT_WINDOW_DAYS, Due, NewKey, arn, create, create_in_device, destroy, due, object_of,
+    postpone,
+};
 pub use managed::{SECRETS_MANAGER_ALIAS, secrets_manager_key, secrets_manager_policy};
 pub use multi_region::NewReplica;
 pub use policy::default_policy;

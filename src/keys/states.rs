@@ -138,15 +138,19 @@ const TABLE: &[(&str, Row)] = &[
 ];
 
 impl Key {
-    /// Refuses what the key's state does not take. UpdateAlias asks the alias's new key.
-    pub fn permits(&self, operation: &'static str) -> Result<(), KeyError> {
+    /// Refuses what the key does not take in this state. UpdateAlias asks the alias's new key.
+    pub(super) fn permits_in(
+        &self,
+        state: KeyState,
+        operation: &'static str,
+    ) -> Result<(), KeyError> {
         let row = TABLE.binary_search_by_key(&operation, |(name, _)| name);
         let row = row.ok().and_then(|at| TABLE.get(at)).map(|(_, row)| row);
         let [enabled, disabled, ending, import, unavailable, creating, updating] =
             row.ok_or_else(|| {
                 StoreError::Corrupt(format!("{operation} is not in the table of key states"))
             })?;
-        let cell = match self.state {
+        let cell = match state {
             KeyState::Enabled => enabled,
             KeyState::Disabled => disabled,
             KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => ending,
@@ -158,7 +162,7 @@ impl Key {
         match cell {
             Cell::Permits => Ok(()),
             Cell::Disabled => Err(KeyError::Disabled(self.arn.clone())),
-            Cell::Invalid => Err(KeyError::InvalidState(self.arn.clone(), self.state.in_words())),
+            Cell::Invalid => Err(KeyError::InvalidState(self.arn.clone(), state.in_words())),
             Cell::NotPending => Err(KeyError::NotPendingDeletion(self.arn.clone())),
             Cell::Origin => Err(self.wrong_origin()),
         }

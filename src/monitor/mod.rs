@@ -1,5 +1,9 @@
-//! Metrics, in the form that Prometheus reads. Labels are services, operations and codes: never a
-//! principal, an ARN or anything else that a client chooses.
+//! Metrics, in the form that Prometheus reads. Labels are services, operations, codes and devices of the
+//! configuration: never a principal, an ARN or anything else that a client chooses.
+mod devices;
+
+use claviger_hsm::DeviceHealth;
+use devices::Devices;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -48,6 +52,8 @@ pub struct Metrics {
     rotations_ended: Family<Ended, Counter>,
     rotation_durations: Histogram,
     rotations_overdue: Gauge,
+    devices_away: Gauge,
+    devices: Devices,
 }
 
 impl Default for Metrics {
@@ -78,6 +84,11 @@ impl Default for Metrics {
         let rotations_overdue = Gauge::default();
         let help = "Secrets that were not rotated in their last window";
         registry.register("rotation_overdue", help, rotations_overdue.clone());
+        let devices_away = Gauge::default();
+        let help =
+            "Devices of the configuration that could not be used when they were last looked at";
+        registry.register("devices_away", help, devices_away.clone());
+        let devices = Devices::registered(&mut registry);
         let build: Family<Vec<(&str, &str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "The version that runs", build);
@@ -92,6 +103,8 @@ impl Default for Metrics {
             rotations_ended,
             rotation_durations,
             rotations_overdue,
+            devices_away,
+            devices,
         }
     }
 }
@@ -124,6 +137,15 @@ impl Metrics {
     pub fn rotation_ended(&self, outcome: &'static str, took: Duration) {
         self.rotations_ended.get_or_create(&Ended { outcome }).inc();
         self.rotation_durations.observe(took.as_secs_f64());
+    }
+
+    pub fn devices_away(&self, devices: usize) {
+        self.devices_away.set(i64::try_from(devices).unwrap_or(i64::MAX));
+    }
+
+    /// How a device, by its name in the configuration, behaves now.
+    pub fn device(&self, name: &str, health: &DeviceHealth) {
+        self.devices.set(name, health);
     }
 
     /// How many secrets were not rotated when it was their time.

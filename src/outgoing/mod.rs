@@ -1,16 +1,19 @@
-//! The server's own requests to others: issuers' keys, endpoints that rotate secrets. Certificates are
-//! checked, a name is looked up once and what it gave is what is connected to, no redirect is followed,
-//! and time and size have an end.
+//! The server's own requests to others: issuers' keys, endpoints that rotate secrets, proxies of external
+//! key stores. Certificates are checked, a name is looked up once and what it gave is what is connected to,
+//! no redirect is followed, and time and size have an end.
 mod address;
+mod kept;
 mod tls;
 
 pub use address::{is_loopback, resolve};
-pub use tls::{client_tls, roots_file, trusted_roots};
+pub use kept::Kept;
+pub use tls::{Identity, client_tls, roots_file, trusted_roots};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -20,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,20 @@ impl Outgoing {
         Ok(Self { tls, address: None, deadline, max_bytes })
     }
 
+    /// The same, with a certificate of ours for whoever asks for one in the handshake.
+    pub fn showing(
+        url: &Uri,
+        ca_file: Option<&Path>,
+        identity: &Arc<Identity>,
+        (deadline, max_bytes): (Duration, usize),
+    ) -> Result<Self, OutgoingError> {
+        if !is_https(url) {
+            return Err(OutgoingError::Refused("a client's certificate is for https:// only"));
+        }
+        let tls = Some(Arc::new(identity.client_tls(ca_file)?));
+        Ok(Self { tls, address: None, deadline, max_bytes })
+    }
+
     /// Where the operator says that the host is, whatever its name resolves to.
     #[must_use]
     pub fn at(self, address: Option<SocketAddr>) -> Self {
@@ -85,7 +102,14 @@ impl Outgoing {
     }
 
     async fn send_whole(&self, request: Request<Full<Bytes>>) -> Result<Answer, OutgoingError> {
-        let url = checked(request.uri())?;
+        let mut connection = self.connect(request.uri()).await?;
+        let sent = connection.send(relative(request)?).await?;
+        self.whole(sent).await
+    }
+
+    /// A new connection to the host of a URL.
+    async fn connect(&self, url: &Uri) -> Result<Connection, OutgoingError> {
+        let url = checked(url)?;
         let secure = is_https(url);
         if secure && self.tls.is_none() {
             return Err(OutgoingError::Refused("https:// where http:// was meant"));
@@ -96,25 +120,18 @@ impl Outgoing {
             Some(address) => TcpStream::connect(address).await?,
             None => TcpStream::connect(resolve(host, port).await?.as_slice()).await?,
         };
+        // A request is one small write that waits for its answer.
+        tcp.set_nodelay(true)?;
         let Some(tls) = self.tls.as_ref().filter(|_| secure) else {
-            return self.exchange(tcp, request).await;
+            return Connection::over(tcp).await;
         };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| OutgoingError::Refused("the host is no name"))?;
         let stream = TlsConnector::from(tls.clone()).connect(name, tcp).await?;
-        self.exchange(stream, request).await
+        Connection::over(stream).await
     }
 
-    async fn exchange(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Answer, OutgoingError> {
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // Ends with this request, also when the deadline does.
-        let _connection = Aborted(tokio::spawn(connection).abort_handle());
-        let answer = sender.send_request(relative(request)?).await?;
+    async fn whole(&self, answer: http::Response<Incoming>) -> Result<Answer, OutgoingError> {
         let (head, body) = answer.into_parts();
         let body = Limited::<Incoming>::new(body, self.max_bytes).collect().await;
         let body = body.map_err(|_| OutgoingError::Body)?.to_bytes();
@@ -122,12 +139,42 @@ impl Outgoing {
     }
 }
 
-/// A task that ends when this is dropped.
-struct Aborted(AbortHandle);
+/// One HTTP/1.1 connection. It ends when this is dropped, also when a deadline does that.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    task: JoinHandle<hyper::Result<()>>,
+}
 
-impl Drop for Aborted {
+impl Connection {
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, OutgoingError> {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        Ok(Self { sender, task: tokio::spawn(connection) })
+    }
+
+    /// Sends a request as [`relative`] makes it.
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, OutgoingError> {
+        let error = match self.sender.send_request(request).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        // Why a connection broke, it knows itself: a server that does not take our certificate says so
+        // after the handshake.
+        match (&mut self.task).await {
+            Ok(Err(cause)) => Err(cause.into()),
+            Ok(Ok(())) | Err(_) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 

@@ -2,6 +2,19 @@
 use super::{MessageType, PrimitiveError, SigningAlgorithm};
 use aws_lc_rs::digest::{self, Digest, SHA256, SHA384, SHA512};
 
+/// The digest that RSA and ECDSA sign: of the message, or the one that was given.
+pub fn digest_to_sign(
+    algorithm: SigningAlgorithm,
+    kind: MessageType,
+    message: &[u8],
+) -> Result<Vec<u8>, PrimitiveError> {
+    let digest = match Input::new(algorithm, kind, message)? {
+        Input::Message(message) => digest::digest(digest_of(algorithm)?, message),
+        Input::Digest(digest) => digest,
+    };
+    Ok(digest.as_ref().to_vec())
+}
+
 pub(super) enum Input<'a> {
     Message(&'a [u8]),
     Digest(Digest),

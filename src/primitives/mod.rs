@@ -19,6 +19,7 @@ mod spec;
 mod wrapping;
 
 pub use error::PrimitiveError;
+pub use message::digest_to_sign;
 pub use names::UnknownName;
 pub use private_key::PrivateKey;
 pub use public_key::PublicKey;

@@ -1,11 +1,12 @@
 //! `deployment.json`: which deployment a data directory is, and its domain keys as devices wrapped
 //! them. It holds no secret in the clear and is read before the store is touched, so that a wrong
 //! device is noticed while nothing has been changed.
-use super::RootError;
+use super::{RootError, recovery};
 use crate::seal::{self, Label};
 use crate::types::Blob;
 use claviger_hsm::{RootKeyId, WrappedKey};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,21 +14,39 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 const FILE: &str = "deployment.json";
-const FORMAT: u32 = 1;
+/// 1 had neither `last_root` nor `mac`, and one domain key. It is read, and written as 2.
+pub(super) const FORMAT: u32 = 2;
+pub(super) const FIRST_FORMAT: u32 = 1;
+/// The number of the oldest domain key, for good: the chains of the store and of the audit log are keyed
+/// by it.
+pub(super) const FIRST_GENERATION: u32 = 1;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
-    format: u32,
-    cluster: Uuid,
+    pub(super) format: u32,
+    pub(super) cluster: Uuid,
     /// Whether the store behind this file was made. Until then nothing has been acknowledged, and
     /// what is there may be thrown away.
     pub ready: bool,
     pub domain_keys: Vec<DomainKey>,
+    /// The highest number that a root key has had, once its wraps are gone: a root that was retired does
+    /// not come back under its name. Until then it is the highest of those that are named here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_root: Option<u64>,
+    /// HMAC by the oldest domain key over all the rest: `binding.rs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mac: Option<String>,
+}
+
+/// What every format begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
 }
 
 /// One generation of the domain key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DomainKey {
     pub generation: u32,
@@ -36,13 +55,13 @@ pub struct DomainKey {
     pub wraps: Vec<Wrap>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wrap {
     /// The device in words, for messages.
     pub device: String,
     pub root: RootKeyId,
-    /// The format is drawn in the crate `claviger-hsm`.
+    /// The format is drawn in the crate `claviger-hsm`, that of a recovery key in `recovery/key.rs`.
     wrapped: Blob,
 }
 
@@ -50,18 +69,25 @@ impl Wrap {
     pub(super) fn new(device: String, wrapped: WrappedKey) -> Self {
         Self { device, root: wrapped.root, wrapped: Blob(wrapped.bytes) }
     }
-    pub(super) fn wrapped(&self) -> WrappedKey {
+    pub fn wrapped(&self) -> WrappedKey {
         WrappedKey { root: self.root.clone(), bytes: self.wrapped.0.clone() }
+    }
+    /// Whether it opens by a recovery key and by no device.
+    pub fn is_recovery(&self) -> bool {
+        recovery::is_recovery(&self.root)
     }
 }
 
 /// A check value: tells whether an unwrapped key is the one that was wrapped.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check(String);
 
 impl Check {
     pub(super) fn of(key: &[u8; 32]) -> Self {
         Self(hex::encode(seal::mac(key, Label::KEY_CHECK, &[])))
+    }
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
     pub(super) fn matches(&self, key: &[u8; 32]) -> bool {
         hex::decode(&self.0)
@@ -71,16 +97,61 @@ impl Check {
 
 impl Deployment {
     pub(super) fn new(cluster: Uuid, domain_key: DomainKey) -> Self {
-        Self { format: FORMAT, cluster, ready: false, domain_keys: vec![domain_key] }
+        let domain_keys = vec![domain_key];
+        Self { format: FORMAT, cluster, ready: false, domain_keys, last_root: None, mac: None }
     }
 
     pub fn cluster(&self) -> [u8; 16] {
         *self.cluster.as_bytes()
     }
 
-    /// The roots that open it, by name.
+    /// The roots that open it, by name: those in devices.
     pub fn roots(&self) -> impl Iterator<Item = &RootKeyId> {
-        self.domain_keys.iter().flat_map(|key| key.wraps.iter().map(|wrap| &wrap.root))
+        self.wraps().filter(|wrap| !wrap.is_recovery()).map(|wrap| &wrap.root)
+    }
+
+    pub fn wraps(&self) -> impl Iterator<Item = &Wrap> {
+        self.domain_keys.iter().flat_map(|key| &key.wraps)
+    }
+
+    /// What the names of root keys in devices begin with.
+    pub(super) fn root_prefix(&self) -> String {
+        format!("claviger/{}/rk-d/", self.cluster)
+    }
+
+    /// The number in a root key's name, if it is one of this deployment.
+    pub(super) fn root_number(&self, root: &RootKeyId) -> Option<u64> {
+        let number = root.as_str().strip_prefix(&self.root_prefix())?;
+        number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse().ok())?
+    }
+
+    pub(super) fn root(&self, number: u64) -> RootKeyId {
+        RootKeyId::new(format!("{}{number}", self.root_prefix()))
+    }
+
+    /// The highest number that a root key has or has had.
+    pub(super) fn last_root(&self) -> u64 {
+        let named = self.roots().filter_map(|root| self.root_number(root)).max();
+        named.unwrap_or_default().max(self.last_root.unwrap_or_default())
+    }
+
+    /// Takes every wrap of a root out.
+    pub(super) fn remove_root(&mut self, root: &RootKeyId) {
+        self.last_root = Some(self.last_root());
+        for domain_key in &mut self.domain_keys {
+            domain_key.wraps.retain(|wrap| wrap.root != *root);
+        }
+    }
+
+    /// Puts a wrap in, in place of the one of the same root.
+    pub(super) fn put(&mut self, generation: u32, wrap: Wrap) {
+        let all = self.domain_keys.iter_mut();
+        for domain_key in all.filter(|key| key.generation == generation) {
+            match domain_key.wraps.iter_mut().find(|other| other.root == wrap.root) {
+                Some(other) => *other = wrap.clone(),
+                None => domain_key.wraps.push(wrap.clone()),
+            }
+        }
     }
 
     pub fn path(data: &Path) -> PathBuf {
@@ -96,25 +167,49 @@ impl Deployment {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(bad(e.to_string())),
         };
-        let deployment: Self =
-            serde_json::from_slice(&text).map_err(|e| bad(format!("cannot be read: {e}")))?;
-        if deployment.format != FORMAT {
-            let text = format!("has format {}, this version reads {FORMAT}", deployment.format);
-            return Err(bad(text));
+        let unread = |e: serde_json::Error| bad(format!("cannot be read: {e}"));
+        // First: a newer format may have fields that this version does not know.
+        let Head { format } = serde_json::from_slice(&text).map_err(unread)?;
+        if !(FIRST_FORMAT..=FORMAT).contains(&format) {
+            let newer = if format > FORMAT { "; a newer version of claviger wrote it" } else { "" };
+            return Err(bad(format!(
+                "has format {format}, and this version reads {FIRST_FORMAT} to {FORMAT}{newer}. Nothing was \
+                 changed"
+            )));
         }
+        let deployment: Self = serde_json::from_slice(&text).map_err(unread)?;
         if deployment.domain_keys.is_empty() {
             return Err(bad("names no domain key".into()));
         }
-        if let Some(e) = deployment.roots().find_map(|root| root.check().err()) {
+        if let Some(e) = deployment.wraps().find_map(|wrap| wrap.root.check().err()) {
             return Err(bad(e.to_string()));
+        }
+        if let Some(twice) = deployment.twice() {
+            return Err(bad(format!("names {twice} twice")));
+        }
+        if format == FIRST_FORMAT && !deployment.is_first() {
+            return Err(bad(format!(
+                "has format {FIRST_FORMAT} and says more than it could say: that format has one domain key, \
+                 number {FIRST_GENERATION}, under one root in a device, and no MAC. It was changed: \
+                 restore it from a backup"
+            )));
         }
         Ok(Some(deployment))
     }
 
-    /// Says that the store is made: from now on an empty one is a lost one.
-    pub fn mark_ready(&mut self, data: &Path) -> Result<(), RootError> {
-        self.ready = true;
-        self.write(data)
+    /// What must stand there once and does not.
+    fn twice(&self) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        for DomainKey { generation, wraps, .. } in &self.domain_keys {
+            if !seen.insert((*generation, None)) {
+                return Some(format!("generation {generation} of the domain key"));
+            }
+            let twice = wraps.iter().find(|wrap| !seen.insert((*generation, Some(&wrap.root))));
+            if let Some(wrap) = twice {
+                return Some(format!("the wrap of domain key {generation} by {}", wrap.root));
+            }
+        }
+        None
     }
 
     /// Replaces the file whole: beside it, synced, renamed, the directory synced.

@@ -1,145 +1,184 @@
-//! The root of trust: the device that wraps the domain keys, and the domain keys while they are open.
+//! The root of trust: the devices that wrap the domain keys, and the domain keys while they are open.
 //!
-//! The device is asked once a live domain key at start and, mixed with the system's generator, for
-//! the randomness of new keys. It blocks, so it is called here and nowhere else, off the async
-//! threads. Nothing falls back to software.
+//! A domain key is wrapped by one root or several, each in a device of its own or outside of all (a
+//! recovery key); any one opens it. The devices are asked once a live domain key at start and, mixed
+//! with the system's generator, for the randomness of new keys. They block, so they are called here off
+//! the async threads. Nothing falls back to software.
+//!
+//! | module | role |
+//! |---|---|
+//! | `deployment`, `binding` | `deployment.json`, and that nobody else wrote it |
+//! | `open` | how the domain keys are opened |
+//! | `change`, `renew` | new wraps, other roots, fewer of them |
+//! | `destroy` | root keys that nothing needs any more, out of their devices |
+//! | `status`, `proofs` | what wraps what, and what of it was seen to open |
+//! | `turns` | how many requests wait for the devices |
+//! | `watch` | looking after the devices meanwhile |
+//! | `recovery` | a key outside of all devices, split among custodians |
+mod binding;
+mod change;
 mod deployment;
+mod destroy;
+mod error;
+mod open;
+mod proofs;
+pub mod recovery;
+mod renew;
+mod status;
+mod turns;
+mod watch;
 
+pub use change::Changed;
 pub use deployment::{Deployment, DomainKey, Wrap};
+pub use error::RootError;
+pub use status::{DeviceStatus, DomainKeyStatus, RootStatus, WrapStatus};
 
+use crate::devices::Devices;
 use crate::memory::LockedKey;
 use crate::random::Random;
 use crate::seal::{self, Key32, Label, token};
 use crate::store::{RowKeys, StoreError};
-use claviger_hsm::{Hsm, HsmError, KeyBytes, RootKeyId};
+use claviger_hsm::{Hsm, HsmError, RootKeyId};
+use proofs::Proofs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use turns::Turns;
 use zeroize::Zeroizing;
 
-/// How many bytes of the device's generator go into a new key.
+/// In place of a domain key that is not there. There always is one: all constructors put one in.
+const NO_KEY: [u8; 32] = [0; 32];
+/// How many bytes of a device's generator go into a new key.
 const DEVICE_SHARE: usize = 32;
 
-#[derive(Debug, thiserror::Error)]
-pub enum RootError {
-    #[error("{0}")]
-    Device(#[from] HsmError),
-    #[error("{path}: {what}")]
-    Deployment { path: PathBuf, what: String },
-    #[error(
-        "this is not the token that protects {path}: its domain keys are wrapped by root key \
-         {wanted:?} of {device}; the token that was opened ({found}) has {present}. Nothing was \
-         changed. Open the token that the deployment was made with."
-    )]
-    OtherDevice { path: PathBuf, wanted: String, device: String, found: String, present: String },
-    #[error(
-        "root key {root:?} of {device} does not open domain key {generation} of {path}: the token's \
-         key is another one than it was, or the file was changed. Nothing was changed."
-    )]
-    WrongKey { path: PathBuf, root: String, device: String, generation: u32 },
-}
-
-/// An open deployment: its device and its domain keys.
+/// An open deployment: its devices and its domain keys.
 pub struct RootOfTrust {
-    hsm: Arc<dyn Hsm>,
+    devices: Arc<Devices>,
     random: Arc<dyn Random>,
+    data: PathBuf,
     cluster: [u8; 16],
     domain_keys: BTreeMap<u32, Arc<LockedKey>>,
-    /// The device's last block of random bytes: one that repeats is a broken generator.
-    last_block: Mutex<[u8; DEVICE_SHARE]>,
+    /// As it is in the file.
+    deployment: Mutex<Deployment>,
+    /// Held by who changes the wraps: one at a time. True: no more changes are made.
+    changing: Mutex<bool>,
+    /// Of those that wait for a device's randomness.
+    turns: Turns,
+    proofs: Proofs,
+    /// The devices that could not be used at the last look, and why. Locked by who looks.
+    away: Mutex<BTreeMap<String, String>>,
+    /// Each device's last block of random bytes: one that repeats is a broken generator.
+    last_blocks: Mutex<BTreeMap<String, [u8; DEVICE_SHARE]>>,
 }
 
 impl std::fmt::Debug for RootOfTrust {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RootOfTrust").field("hsm", &self.hsm).finish_non_exhaustive()
+        f.debug_struct("RootOfTrust").field("devices", &self.devices).finish_non_exhaustive()
     }
 }
 
 impl RootOfTrust {
-    /// Creates the root key in the device and a first domain key under it. The deployment file is
-    /// written last and says that the store behind it is not ready yet: [`Deployment::mark_ready`].
+    /// Creates the root key in the first device and a first domain key under it. The deployment file is
+    /// written last and says that the store behind it is not ready yet: [`RootOfTrust::mark_ready`].
     pub fn create(
-        hsm: Arc<dyn Hsm>,
+        devices: Arc<Devices>,
         random: Arc<dyn Random>,
         data: &Path,
-    ) -> Result<(Self, Deployment), RootError> {
+    ) -> Result<Self, RootError> {
+        let Some(device) = devices.all().first().cloned() else {
+            return Err(RootError::Refused("there is no device to make a root key in".into()));
+        };
         let cluster = random.uuid();
         let root = RootKeyId::new(format!("claviger/{cluster}/rk-d/1"));
-        hsm.create_root_key(&root)?;
-        hsm.check_root_key(&root)?;
-        let empty = Self {
-            hsm: hsm.clone(),
-            random: random.clone(),
-            cluster: *cluster.as_bytes(),
-            domain_keys: BTreeMap::new(),
-            last_block: Mutex::new([0; DEVICE_SHARE]),
+        device.hsm.create_root_key(&root)?;
+        device.hsm.check_root_key(&root)?;
+        let key = mix(&*device.hsm, &*random, &mut [0; DEVICE_SHARE])?;
+        let domain_key = DomainKey {
+            generation: 1,
+            check: deployment::Check::of(key.expose()),
+            wraps: vec![change::wrap(&device, cluster.as_bytes(), 1, &root, key.expose())?],
         };
-        let domain_key = empty.wrap(&root, 1, empty.mix()?.expose())?;
-        Deployment::new(cluster, domain_key).write(data)?;
+        let mut deployment = Deployment::new(cluster, domain_key);
+        deployment.bind(key.expose());
+        deployment.write(data)?;
         // What was written must open again before anything depends on it.
         let written = Deployment::read(data)?.ok_or_else(|| RootError::Deployment {
             path: Deployment::path(data),
             what: "is gone right after it was written".into(),
         })?;
-        Ok((Self::open(hsm, random, data, &written)?, written))
+        Self::open(devices, random, data, written)
     }
 
-    /// Opens every domain key with the device. Reads only: a wrong device changes nothing.
+    /// Opens every domain key with the devices. Reads only: a wrong device changes nothing.
     pub fn open(
-        hsm: Arc<dyn Hsm>,
+        devices: Arc<Devices>,
         random: Arc<dyn Random>,
         data: &Path,
-        deployment: &Deployment,
+        deployment: Deployment,
     ) -> Result<Self, RootError> {
-        let present = hsm.root_keys()?;
-        let mut domain_keys = BTreeMap::new();
-        for domain_key in &deployment.domain_keys {
-            let ours = domain_key.wraps.iter().find(|wrap| present.contains(&wrap.root));
-            let Some(wrap) = ours else {
-                return Err(other_device(&*hsm, &present, domain_key, data));
-            };
-            hsm.check_root_key(&wrap.root)?;
-            let aad = wrap_aad(&deployment.cluster(), domain_key.generation, &wrap.root);
-            let wrong = || RootError::WrongKey {
-                path: Deployment::path(data),
-                root: wrap.root.to_string(),
-                device: wrap.device.clone(),
-                generation: domain_key.generation,
-            };
-            let opened = match hsm.unwrap(&wrap.wrapped(), &aad) {
-                Ok(opened) => opened,
-                Err(HsmError::Authentication) => return Err(wrong()),
-                Err(error) => return Err(error.into()),
-            };
-            let bytes = Zeroizing::new(<[u8; 32]>::try_from(opened.expose()).map_err(|_| wrong())?);
-            if !domain_key.check.matches(&bytes) {
-                return Err(wrong());
-            }
-            domain_keys.insert(domain_key.generation, Arc::new(LockedKey::new(&bytes)));
-        }
-        let cluster = deployment.cluster();
-        Ok(Self { hsm, random, cluster, domain_keys, last_block: Mutex::new([0; DEVICE_SHARE]) })
+        let proofs = Proofs::default();
+        let domain_keys = open::domain_keys(&devices, data, &deployment, &proofs)?;
+        let mut root = Self::with_keys(devices, random, data, deployment, domain_keys);
+        proofs.tell();
+        root.proofs = proofs;
+        Ok(root)
     }
 
-    /// Wraps a domain key, and proves that the wrap opens before anybody relies on it.
-    fn wrap(
-        &self,
-        root: &RootKeyId,
-        generation: u32,
-        key: &[u8; 32],
-    ) -> Result<DomainKey, RootError> {
-        let aad = wrap_aad(&self.cluster, generation, root);
-        let wrapped = self.hsm.wrap(root, &KeyBytes::new(key.to_vec()), &aad)?;
-        if self.hsm.unwrap(&wrapped, &aad)?.expose() != key {
-            return Err(HsmError::Authentication.into());
+    /// With domain keys that were opened otherwise.
+    fn with_keys(
+        devices: Arc<Devices>,
+        random: Arc<dyn Random>,
+        data: &Path,
+        deployment: Deployment,
+        domain_keys: BTreeMap<u32, Arc<LockedKey>>,
+    ) -> Self {
+        Self {
+            devices,
+            random,
+            data: data.to_owned(),
+            cluster: deployment.cluster(),
+            domain_keys,
+            deployment: Mutex::new(deployment),
+            changing: Mutex::default(),
+            turns: Turns::default(),
+            proofs: Proofs::default(),
+            away: Mutex::default(),
+            last_blocks: Mutex::default(),
         }
-        let wrap = Wrap::new(device_name(&*self.hsm), wrapped);
-        Ok(DomainKey { generation, check: deployment::Check::of(key), wraps: vec![wrap] })
     }
 
-    pub fn device(&self) -> &Arc<dyn Hsm> {
-        &self.hsm
+    /// The deployment as it is in the file.
+    fn deployment(&self) -> MutexGuard<'_, Deployment> {
+        // It is replaced whole.
+        self.deployment.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Writes a file of the first format anew, with its MAC. For when the store has opened by the domain
+    /// keys, which proves them.
+    pub fn bind(&self) -> Result<(), RootError> {
+        let mut deployment = self.deployment();
+        if !deployment.is_first() {
+            return Ok(());
+        }
+        let mut bound = deployment.clone();
+        bound.bind(self.oldest());
+        bound.write(&self.data)?;
+        *deployment = bound;
+        tracing::warn!("deployment.json was of the first format, without a MAC, and has one now");
+        Ok(())
+    }
+
+    /// Says that the store is made: from now on an empty one is a lost one.
+    pub fn mark_ready(&self) -> Result<(), RootError> {
+        let mut deployment = self.deployment();
+        let mut ready = deployment.clone();
+        ready.ready = true;
+        ready.bind(self.oldest());
+        ready.write(&self.data)?;
+        *deployment = ready;
+        Ok(())
+    }
+
     pub fn cluster(&self) -> [u8; 16] {
         self.cluster
     }
@@ -151,38 +190,46 @@ impl RootOfTrust {
 
     /// The key of the audit log's chain: of the oldest generation, as the log outlives generations.
     pub fn audit_key(&self) -> Key32 {
-        self.sub_key(self.domain_keys.values().next(), Label::AUDIT)
+        seal::derive(self.oldest(), Label::AUDIT, &self.cluster)
+    }
+
+    fn oldest(&self) -> &[u8; 32] {
+        self.domain_keys.first_key_value().map_or(&NO_KEY, |(_, key)| key.expose())
     }
 
     fn sub_key(&self, domain_key: Option<&Arc<LockedKey>>, label: Label) -> Key32 {
-        // There always is a domain key: both constructors put one in.
-        let none = [0; 32];
-        let key = domain_key.map_or(&none, |key| key.expose());
-        seal::derive(key, label, &self.cluster)
+        seal::derive(domain_key.map_or(&NO_KEY, |key| key.expose()), label, &self.cluster)
     }
 
     /// New key material: the system's generator and the device's, mixed, so that either may be weak.
     pub async fn fresh_key(self: &Arc<Self>) -> Result<LockedKey, HsmError> {
         let root = self.clone();
-        match tokio::task::spawn_blocking(move || root.mix()).await {
-            Ok(key) => key,
-            Err(_) => Err(HsmError::Unavailable("the device call did not end".into())),
-        }
+        self.turns.run(move || root.mix()).await
     }
 
+    fn last_blocks(&self) -> MutexGuard<'_, BTreeMap<String, [u8; DEVICE_SHARE]>> {
+        // Every change is one insert: a panic elsewhere cannot leave it half done.
+        self.last_blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From the first device that answers.
     fn mix(&self) -> Result<LockedKey, HsmError> {
-        let mut block = Zeroizing::new([0; DEVICE_SHARE]);
-        self.hsm.random(&mut *block)?;
-        let constant = block.windows(2).all(|pair| pair.first() == pair.last());
-        let mut last = self.last_block.lock().unwrap_or_else(PoisonError::into_inner);
-        if constant || *last == *block {
-            let text = "its random generator repeats itself: no key may be made from it";
-            return Err(HsmError::Unavailable(text.into()));
+        let mut first = None;
+        for device in self.devices.all() {
+            // Not locked while the device is asked: others need not wait for it.
+            let mut last = self.last_blocks().get(&device.name).copied().unwrap_or_default();
+            match mix(&*device.hsm, &*self.random, &mut last) {
+                Ok(key) => {
+                    let before = self.last_blocks().insert(device.name.clone(), last);
+                    return if before == Some(last) { Err(repeats()) } else { Ok(key) };
+                }
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
+            }
         }
-        *last = *block;
-        let system = Zeroizing::new(self.random.bytes::<32>());
-        let mixed = seal::derive(&system, Label::RNG_MIX, &*block);
-        Ok(LockedKey::new(mixed.expose()))
+        let none = || HsmError::Unavailable("there is no device".into());
+        Err(first.unwrap_or_else(none))
     }
 
     /// Seals a token of one kind and context under the newest domain key.
@@ -213,6 +260,30 @@ impl RootOfTrust {
     }
 }
 
+/// Random bytes of a device and of the system in one key. `last` is the device's last block; it becomes
+/// this one.
+fn mix(
+    hsm: &dyn Hsm,
+    random: &dyn Random,
+    last: &mut [u8; DEVICE_SHARE],
+) -> Result<LockedKey, HsmError> {
+    let mut block = Zeroizing::new([0; DEVICE_SHARE]);
+    hsm.random(&mut *block)?;
+    let constant = block.windows(2).all(|pair| pair.first() == pair.last());
+    if constant || *last == *block {
+        return Err(repeats());
+    }
+    *last = *block;
+    let system = Zeroizing::new(random.bytes::<32>());
+    let mixed = seal::derive(&system, Label::RNG_MIX, &*block);
+    Ok(LockedKey::new(mixed.expose()))
+}
+
+fn repeats() -> HsmError {
+    let text = "its random generator repeats itself: no key may be made from it";
+    HsmError::Unavailable(text.into())
+}
+
 /// What a wrap is bound to, so that none can be moved to another deployment, generation or root.
 fn wrap_aad(cluster: &[u8; 16], generation: u32, root: &RootKeyId) -> Vec<u8> {
     let root = root.to_string();
@@ -221,29 +292,5 @@ fn wrap_aad(cluster: &[u8; 16], generation: u32, root: &RootKeyId) -> Vec<u8> {
     seal::length_prefixed(&parts)
 }
 
-fn other_device(
-    hsm: &dyn Hsm,
-    present: &[RootKeyId],
-    domain_key: &DomainKey,
-    data: &Path,
-) -> RootError {
-    let wrap = domain_key.wraps.first();
-    let names: Vec<String> = present.iter().map(ToString::to_string).collect();
-    RootError::OtherDevice {
-        path: Deployment::path(data),
-        wanted: wrap.map(|w| w.root.to_string()).unwrap_or_default(),
-        device: wrap.map(|w| w.device.clone()).unwrap_or_default(),
-        found: device_name(hsm),
-        present: if names.is_empty() {
-            "no root keys".into()
-        } else {
-            format!("the root keys {}", names.join(", "))
-        },
-    }
-}
-
-/// A device in words: what to look for when it is not there.
-fn device_name(hsm: &dyn Hsm) -> String {
-    let info = hsm.info();
-    format!("token {:?} ({} {}, serial {})", info.label, info.vendor, info.model, info.serial)
-}
+#[cfg(test)]
+mod tests;

@@ -54,11 +54,30 @@ impl Label {
     pub const BACKUP: Self = Self::new("claviger/v1/backup");
     /// A secret's value under the data key of its version.
     pub const SECRET_VALUE: Self = Self::new("claviger/v1/secret-value");
+    /// By what a key in a device is known again.
+    pub const RESIDENT_PROOF: Self = Self::new("claviger/v1/resident-proof");
     /// The encoded messages of refusals.
     pub const AUTHORIZATION_MESSAGE: Self = Self::new("claviger/v1/authorization-message");
+    /// The key of one message that another KMS has encrypted by the XKS proxy.
+    pub const XKS_KEY: Self = Self::new("claviger/v1/xks-key");
+    /// What a KMS key in an external key store seals before its proxy does.
+    pub const XKS_ENC: Self = Self::new("claviger/v1/xks-enc");
+
+    /// The X25519 half of a recovery key, out of its seed.
+    pub const RECOVERY_X25519: Self = Self::new("claviger/v1/recovery-x25519");
+    /// The ML-KEM half.
+    pub const RECOVERY_ML_KEM: Self = Self::new("claviger/v1/recovery-ml-kem");
+    /// A domain key that is wrapped for a recovery key.
+    pub const RECOVERY_WRAP: Self = Self::new("claviger/v1/recovery-wrap");
+    /// The public half in such a wrap, as somebody put it there who had the domain key.
+    pub const RECOVERY_PUBLIC: Self = Self::new("claviger/v1/recovery-public");
+    /// That custodians opened the domain keys with a recovery key.
+    pub const RECOVERY_DRILL: Self = Self::new("claviger/v1/recovery-drill");
+    /// Which domain keys a deployment has.
+    pub const DEPLOYMENT: Self = Self::new("claviger/v1/deployment");
 
     /// Every label but the rows', which [`Label::row`] makes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 28] = [
         Self::ENC,
         Self::AAD,
         Self::KEY_MATERIAL_ID,
@@ -77,7 +96,16 @@ impl Label {
         Self::RNG_MIX,
         Self::BACKUP,
         Self::SECRET_VALUE,
+        Self::RESIDENT_PROOF,
         Self::AUTHORIZATION_MESSAGE,
+        Self::XKS_KEY,
+        Self::XKS_ENC,
+        Self::RECOVERY_X25519,
+        Self::RECOVERY_ML_KEM,
+        Self::RECOVERY_WRAP,
+        Self::RECOVERY_PUBLIC,
+        Self::RECOVERY_DRILL,
+        Self::DEPLOYMENT,
     ];
 
     const fn new(stem: &'static str) -> Self {

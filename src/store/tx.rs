@@ -93,7 +93,12 @@ impl<'s> Tx<'s> {
     /// The record as a listing sees it: what is committed, not what this transaction wrote, and not
     /// part of what `commit` checks.
     pub async fn peek<R: Record>(&self, key: &[&str]) -> Result<Option<Arc<R>>, StoreError> {
-        Self::new(self.store, self.began).get(key).await
+        self.apart().get(key).await
+    }
+
+    /// One beside this one, whose reads are no part of what `commit` checks.
+    pub(crate) fn apart(&self) -> Self {
+        Self::new(self.store, self.began)
     }
 
     /// The records whose keys begin with `prefix` and whose last part comes after `after`, up to

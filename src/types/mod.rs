@@ -5,6 +5,7 @@ mod bytes;
 mod encryption_context;
 mod principal;
 mod region;
+mod sealed;
 mod tag;
 mod timestamp;
 
@@ -14,5 +15,6 @@ pub use bytes::{Blob, Plaintext, SecretText};
 pub use encryption_context::EncryptionContext;
 pub use principal::{Principal, PrincipalKind};
 pub use region::Region;
+pub use sealed::Sealed;
 pub use tag::Tags;
 pub use timestamp::Timestamp;

@@ -154,6 +154,12 @@ impl Fault {
         Self::client(code, "Rate exceeded")
     }
 
+    /// The whole service is not there for the moment.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self::server("ServiceUnavailable").with_status(503)
+    }
+
     /// Something of ours failed that the service's model has no name for.
     #[must_use]
     pub fn internal() -> Self {

@@ -104,6 +104,86 @@ def seal_blob(case):
     return seal(material, "claviger/v1/enc", header, aad, *fresh(case)).hex() == case["blob"]
 
 
+# Suite 02: keys that live in a device. The device's key is known here, as it never is else.
+
+
+def gcm_open(key, iv, body, associated):
+    try:
+        return AESGCM(key).decrypt(iv, body, associated)
+    except InvalidTag:
+        raise Refused from None
+
+
+def aad_digest(hdr, context):
+    aad = encryption_context(context)
+    return hashlib.sha256(b"claviger/v1/aad\0" + prefixed(hdr) + prefixed(aad)).digest()
+
+
+def open_device_blob(case):
+    blob = bytes.fromhex(case["blob"])
+    require(69 <= len(blob) <= 6144)
+    require(blob[:7] == b"\x01\x02\x02\x00C\x01\x02" and blob[7] in (0, 1))
+    header, length = blob[:40], blob[40]
+    require(12 <= length <= 16 and len(blob) >= 41 + length + 16)
+    iv, body = blob[41 : 41 + length], blob[41 + length :]
+    associated = bytes([length]) + header + aad_digest(header, case["context"])
+    return gcm_open(bytes.fromhex(case["key"]), iv, body, associated)
+
+
+def seal_device_blob(case):
+    flags, key_id = key_id_bytes(case["key_id"])
+    header = b"\x01\x02\x02\x00C\x01\x02" + bytes([flags]) + key_id
+    header += bytes.fromhex(case["material_id"])
+    iv = bytes.fromhex(case["iv"])
+    associated = bytes([len(iv)]) + header + aad_digest(header, case["context"])
+    key, plaintext = bytes.fromhex(case["key"]), bytes.fromhex(case["plaintext"])
+    body = AESGCM(key).encrypt(iv, plaintext, associated)
+    return (header + bytes([len(iv)]) + iv + body).hex() == case["blob"]
+
+
+# Suite 03: external key stores. The proxy's key is known here, too.
+
+
+def proxy_associated(hdr, context, metadata):
+    """What AWS's protocol of external key store proxies has a proxy bind."""
+    aad = hdr + aad_digest(hdr, context)
+    if not metadata:
+        return aad
+    return struct.pack(">H", len(aad)) + aad + bytes([len(metadata)]) + metadata
+
+
+def open_external_blob(case):
+    blob = bytes.fromhex(case["blob"])
+    require(178 <= len(blob) <= 6144)
+    require(blob[:7] == b"\x01\x02\x02\x00C\x01\x03" and blob[7] in (0, 1))
+    hdr, rest = blob[:56], blob[56:]
+    require(rest[0] <= 20 and len(rest) > 1 + rest[0])
+    metadata, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
+    require(rest[0] in (12, 16))
+    iv, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
+    tag, ciphertext = rest[:16], rest[16:]
+    require(len(ciphertext) >= 92)
+    associated = proxy_associated(hdr, case["context"], metadata)
+    sealed = gcm_open(bytes.fromhex(case["proxy_key"]), iv, ciphertext + tag, associated)
+    material, aad = bytes.fromhex(case["material"]), encryption_context(case["context"])
+    return open_sealed(material, "claviger/v1/xks-enc", 56, aad, hdr + sealed)
+
+
+def seal_external_blob(case):
+    flags, key_id = key_id_bytes(case["key_id"])
+    material = bytes.fromhex(case["material"])
+    material_id = bytes.fromhex(key_material_id(material, case["key_id"]))[:16]
+    hdr = b"\x01\x02\x02\x00C\x01\x03" + bytes([flags]) + key_id + material_id
+    hdr += bytes.fromhex(case["r"])
+    aad = encryption_context(case["context"])
+    sealed = seal(material, "claviger/v1/xks-enc", hdr, aad, *fresh(case))[len(hdr) :]
+    metadata, iv = bytes.fromhex(case["proxy_metadata"]), bytes.fromhex(case["proxy_iv"])
+    associated = proxy_associated(hdr, case["context"], metadata)
+    body = AESGCM(bytes.fromhex(case["proxy_key"])).encrypt(iv, sealed, associated)
+    outer = bytes([len(metadata)]) + metadata + bytes([len(iv)]) + iv + body[-16:] + body[:-16]
+    return (hdr + outer).hex() == case["blob"]
+
+
 # Store rows.
 
 
@@ -171,6 +251,8 @@ def fresh(case):
 
 FILES = {
     "blob-v1": (open_blob, seal_blob),
+    "blob-v1-suite-02": (open_device_blob, seal_device_blob),
+    "blob-v1-suite-03": (open_external_blob, seal_external_blob),
     "row-v1": (open_row, seal_row),
     "token-v1": (open_token, seal_token),
     "key-material-id": (open_material_id, None),

@@ -27,3 +27,4 @@ mod sts;
 mod support;
 mod vectors;
 mod world;
+mod xks;

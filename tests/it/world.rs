@@ -1,5 +1,7 @@
 //! A whole server in the test's process: store in memory, seeded software device, a clock that
 //! stands still. It is driven through the operation tables or, over HTTP, by any client.
+use crate::kms::key_stores::stand_in::StandIn;
+use crate::kms::key_stores::switch::{Switch, devices};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use claviger::api;
 use claviger::audit::{Event, MemoryAudit};
@@ -7,6 +9,7 @@ use claviger::authorize::Caller;
 use claviger::background;
 use claviger::call::{Arrival, Heavy, Outbox, Server, ServiceTable};
 use claviger::clock::{Clock, TestClock};
+use claviger::devices::Devices;
 use claviger::functions::Functions;
 use claviger::http::{Front, Limits, Listener};
 use claviger::identity::{self, AccessKey, Account, NewUser, User};
@@ -51,6 +54,10 @@ pub struct World {
     pub server: Arc<Server>,
     pub audit: Arc<MemoryAudit>,
     pub clock: Arc<TestClock>,
+    /// The device that custom key stores know as [`crate::kms::key_stores::CLUSTER`].
+    pub cluster: Arc<Switch>,
+    /// What answers where external key stores have their proxies.
+    pub proxy: Arc<StandIn>,
     /// The root of [`ACCOUNT`].
     pub root: Someone,
     _data: tempfile::TempDir,
@@ -100,7 +107,10 @@ impl World {
     ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
-        let (root, _) = RootOfTrust::create(hsm, random.clone(), data.path()).unwrap();
+        let device = Arc::new(Devices::only("pkcs11", hsm));
+        let root = RootOfTrust::create(device, random.clone(), data.path()).unwrap();
+        let cluster = Arc::new(Switch::new(11));
+        let proxy = Arc::new(StandIn::default());
         let keys = Arc::new(root.row_keys().unwrap());
         let store = Store::open(backend, keys, random.clone(), true).await.unwrap();
         let audit = Arc::new(MemoryAudit::default());
@@ -108,6 +118,8 @@ impl World {
         let server = Arc::new(Server {
             store,
             root: Arc::new(root),
+            devices: Arc::new(devices(&cluster)),
+            proxies: Arc::new(proxy.proxies()),
             audit: audit.clone(),
             clock: clock.clone(),
             random,
@@ -127,7 +139,7 @@ impl World {
         });
         let root = root_of(&server, ACCOUNT).await;
         root_of(&server, OTHER_ACCOUNT).await;
-        Self { server, audit, clock, root, _data: data }
+        Self { server, audit, clock, cluster, proxy, root, _data: data }
     }
 
     /// The root of the other account.

@@ -90,9 +90,19 @@ pub fn run(mut command: Command) -> Exit {
 /// Starts a server; `address` finds out from its standard output where it listens. `Err` if it
 /// ended instead of getting ready. What it prints goes into files in `scratch`.
 pub fn start(
+    command: Command,
+    scratch: &Path,
+    address: impl Fn(&str) -> Option<SocketAddr>,
+) -> Result<Process, Exit> {
+    start_until(command, scratch, address, 200)
+}
+
+/// Likewise, until /readyz answers with another status.
+pub fn start_until(
     mut command: Command,
     scratch: &Path,
     address: impl Fn(&str) -> Option<SocketAddr>,
+    ready: u16,
 ) -> Result<Process, Exit> {
     let began = now();
     let out = Outputs { stdout: scratch.join("stdout"), stderr: scratch.join("stderr") };
@@ -108,7 +118,7 @@ pub fn start(
         }
         let (stdout, stderr) = process.out.read();
         if let Some(address) = address(&stdout)
-            && client::get(address, "/readyz").is_ok_and(|answer| answer.status == 200)
+            && client::get(address, "/readyz").is_ok_and(|answer| answer.status == ready)
         {
             process.address = address;
             process.took = began.elapsed();
@@ -132,11 +142,26 @@ impl Port {
         let mut numbers = Numbers(u64::from(std::process::id()));
         loop {
             let number = 20_000 + u16::try_from(numbers.below(10_000)).unwrap();
-            let lock = lock_file(&format!("port-{number}"));
-            if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
-                return Self { number, _lock: lock };
+            if let Some(port) = Self::take(number) {
+                return port;
             }
         }
+    }
+
+    /// Two, one after the other.
+    pub fn pair() -> [Self; 2] {
+        loop {
+            let first = Self::free();
+            if let Some(second) = Self::take(first.number + 1) {
+                return [first, second];
+            }
+        }
+    }
+
+    fn take(number: u16) -> Option<Self> {
+        let lock = lock_file(&format!("port-{number}"));
+        let is_free = lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok();
+        is_free.then_some(Self { number, _lock: lock })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Deployments for tests: a data directory, a token or the software root, a configuration file.
 use crate::client::Client;
-use crate::harness::{Exit, Port, Process, program, run, start};
+use crate::harness::{Exit, Port, Process, program, run, start_until};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use std::process::Command;
 
 pub const ACCOUNT: &str = "111122223333";
 pub const LABEL: &str = "claviger-process";
+/// What custom key stores name the token by.
+pub const CLUSTER: &str = "cluster-2a23b4cdefg";
 
 /// Where SoftHSM is. Not a reason to skip: a test that did not run proves nothing.
 pub fn softhsm() -> PathBuf {
@@ -102,7 +104,8 @@ impl Deployment {
         let port = port.number;
         let pkcs11 = self.token.as_ref().map(|token| {
             format!(
-                "[pkcs11]\nmodule = {:?}\ntoken = {LABEL:?}\npin_file = {:?}\n",
+                "[pkcs11]\nmodule = {:?}\ntoken = {LABEL:?}\npin_file = {:?}\n\
+                 cluster = {CLUSTER:?}\n",
                 softhsm(),
                 token.pin_file
             )
@@ -155,8 +158,25 @@ impl Deployment {
         self.try_serve_on(&self.port, &self.data(), self.dir.path())
     }
 
+    /// Serves, and is sealed: no device opens it.
+    pub fn serve_sealed(&self) -> Process {
+        let (port, data, scratch) = (&self.port, self.data(), self.dir.path());
+        let sealed = self.serve_until(port, &data, scratch, 503);
+        sealed.unwrap_or_else(|exit| panic!("does not start: {exit:#?}"))
+    }
+
     /// Serves a copy of the data, or whatever lies there, on a port of its own.
     pub fn try_serve_on(&self, port: &Port, data: &Path, scratch: &Path) -> Result<Process, Exit> {
+        self.serve_until(port, data, scratch, 200)
+    }
+
+    fn serve_until(
+        &self,
+        port: &Port,
+        data: &Path,
+        scratch: &Path,
+        ready: u16,
+    ) -> Result<Process, Exit> {
         let config = scratch.join("serve.toml");
         std::fs::write(&config, self.text_for(port, data)).unwrap();
         let mut command = program(self.token.as_ref().map(|token| token.conf.as_path()));
@@ -165,7 +185,7 @@ impl Deployment {
             command.arg("--insecure-software-root");
         }
         let address = SocketAddr::from(([127, 0, 0, 1], port.number));
-        start(command, scratch, |_| Some(address))
+        start_until(command, scratch, |_| Some(address), ready)
     }
 
     pub fn serve(&self) -> Process {

@@ -1,9 +1,8 @@
 //! Which module, which token, which PIN.
 
-use cryptoki::types::AuthPin;
-use std::fmt;
-use std::path::PathBuf;
-use zeroize::Zeroizing;
+use super::pin::PinSource;
+use crate::Mechanism;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
 pub struct Pkcs11Config {
@@ -12,31 +11,39 @@ pub struct Pkcs11Config {
     pub module: PathBuf,
     /// The label of the token, not its slot: slots are numbered anew when tokens come and go.
     pub token_label: String,
-    pub pin: Pin,
+    /// Kept as long as the device is open, for when a new login is needed.
+    pub pin: PinSource,
+    /// The profile (`profiles.toml`) of a token that is not recognised by itself.
+    pub profile: Option<String>,
+    /// How new root keys wrap; the best way that the token can do if it is not said.
+    pub wrap: Option<Mechanism>,
+    /// Whether a token will do that hands out keys which it must keep. Who has its PIN then has
+    /// the root keys.
+    pub accept_weak_token: bool,
+    /// How many sessions are worked with at once, at most; 16 if it is not said. Never more than
+    /// the token allows, less one that keeps the login and one that makes keys.
+    pub sessions: Option<u64>,
+    /// What C_Initialize is given in pReserved. NSS wants
+    /// `configDir='sql:DIRECTORY' certPrefix='' keyPrefix='' secmod='' flags=`.
+    pub parameters: Option<String>,
 }
 
-/// A PIN: wiped on drop, never printed. It is kept only until the login.
-pub struct Pin(Zeroizing<String>);
-
-impl Pin {
-    pub fn new(pin: String) -> Self {
-        Self(Zeroizing::new(pin))
-    }
-
-    /// The copy that cryptoki wants, which wipes itself too.
-    pub(super) fn to_auth(&self) -> AuthPin {
-        AuthPin::new(Box::from(self.0.as_str()))
-    }
-}
-
-impl From<String> for Pin {
-    fn from(pin: String) -> Self {
-        Self::new(pin)
-    }
-}
-
-impl fmt::Debug for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pin(..)")
+impl Pkcs11Config {
+    /// What has to be said; the rest as it is best for most tokens.
+    pub fn new(
+        module: impl AsRef<Path>,
+        token_label: impl Into<String>,
+        pin: impl Into<PinSource>,
+    ) -> Self {
+        Self {
+            module: module.as_ref().to_owned(),
+            token_label: token_label.into(),
+            pin: pin.into(),
+            profile: None,
+            wrap: None,
+            accept_weak_token: false,
+            sessions: None,
+            parameters: None,
+        }
     }
 }

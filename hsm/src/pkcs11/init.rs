@@ -1,9 +1,10 @@
 //! Making a blank token ours: label, SO PIN, user PIN. For development and first installation,
 //! so that no vendor tool is needed for SoftHSM.
 
-use super::config::Pin;
 use super::fault::Fault;
+use super::gate::Alone;
 use super::module::{self, Module};
+use super::pin::Pin;
 use super::token::{PinFlags, seen};
 use crate::{HsmError, TokenState};
 use cryptoki::session::UserType;
@@ -24,26 +25,34 @@ pub fn init_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> Result
             "token label {label:?}: wanted 1 to {MAX_LABEL_LEN} bytes, found {len}"
         )));
     }
-    let module = module::load(module)?;
+    let module = module::load(module, None)?;
+    // Nobody else may be at it: logging in the SO logs in the whole process.
+    let alone = module.enter_alone()?;
     let seen = seen(&module)?;
     let find = |state: TokenState| seen.iter().find(|token| token.state == state);
     if let Some(ours) = find(TokenState::Labelled(label.into())) {
         let slot = Slot::try_from(ours.slot).map_err(Fault::from)?;
-        let info = module.pkcs11.get_token_info(slot).map_err(Fault::from)?;
-        if PinFlags::of(&info).initialised {
+        let info = module.raw.token_info(slot)?;
+        if PinFlags::of(info.flags).initialised {
             return Ok(());
         }
-        return Ok(set_user_pin(&module, slot, so_pin, pin)?);
+        return Ok(set_user_pin(&module, &alone, slot, so_pin, pin)?);
     }
     let Some(blank) = find(TokenState::NotInitialised) else {
         return Err(HsmError::NoFreeSlot { found: seen });
     };
     let slot = Slot::try_from(blank.slot).map_err(Fault::from)?;
     module.pkcs11.init_token(slot, &so_pin.to_auth(), label).map_err(Fault::from)?;
-    Ok(set_user_pin(&module, slot, so_pin, pin)?)
+    Ok(set_user_pin(&module, &alone, slot, so_pin, pin)?)
 }
 
-fn set_user_pin(module: &Module, slot: Slot, so_pin: &Pin, pin: &Pin) -> Result<(), Fault> {
+fn set_user_pin(
+    module: &Module,
+    _alone: &Alone<'_>,
+    slot: Slot,
+    so_pin: &Pin,
+    pin: &Pin,
+) -> Result<(), Fault> {
     let session = module.pkcs11.open_rw_session(slot)?;
     session.login(UserType::So, Some(&so_pin.to_auth()))?;
     let set = session.init_pin(&pin.to_auth());

@@ -1,10 +1,43 @@
 //! The software device: the suite, and that it is deterministic.
 
-use claviger_hsm::{Hsm, KeyBytes, RootKeyId, SoftwareHsm, suite};
+use claviger_hsm::{Hsm, KeyBytes, ResidentId, ResidentSpec, RootKeyId, SoftwareHsm, suite};
 
 #[test]
 fn passes_the_suite() {
     suite::all(&SoftwareHsm::seeded([1; 32]));
+}
+
+#[test]
+fn its_resident_keys_pass_the_suite() {
+    suite::resident::all(&SoftwareHsm::seeded([1; 32]));
+}
+
+#[test]
+fn its_longer_rsa_keys_pass_the_suite() {
+    suite::resident::long_rsa_keys(&SoftwareHsm::seeded([1; 32]));
+}
+
+/// Those of RSA aside: the library makes them of the system's randomness.
+#[test]
+fn the_same_seed_gives_the_same_resident_keys() {
+    let run = |seed| {
+        let hsm = SoftwareHsm::seeded([seed; 32]);
+        let keys = hsm.resident().unwrap();
+        let mut all = Vec::new();
+        for spec in keys.specs() {
+            let id = ResidentId::new(format!("k{}", all.len()));
+            if !matches!(spec, ResidentSpec::RsaSign(_) | ResidentSpec::RsaDecrypt(_)) {
+                all.push(keys.generate(&id, spec).unwrap());
+            }
+            if spec == ResidentSpec::Aes256 {
+                all.push(Some(keys.encrypt(&id, &KeyBytes::new(vec![1]), b"").unwrap()));
+            }
+        }
+        all
+    };
+    assert_eq!(run(7), run(7));
+    let differ = run(7).into_iter().zip(run(8)).filter(|(seven, eight)| seven != eight).count();
+    assert_eq!(differ, 8, "of AES-GCM one, and seven public halves");
 }
 
 /// Everything a device gave in one run.

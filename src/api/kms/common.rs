@@ -1,5 +1,6 @@
 //! What the KMS operations share: finding a key and asking for permission on it, in one step.
 use super::Error;
+use super::asking::asking;
 use super::get_key_last_usage::unused_days;
 use super::grants::by_policy_or_grant;
 pub(super) use super::grants::check_grant_tokens;
@@ -128,7 +129,8 @@ pub(in crate::api) fn ready(
     operation: &'static str,
 ) -> Result<Usable, Error> {
     call.throttle_use(operation, key.spec)?;
-    let key = key.usable(operation, call.now)?;
+    let key = key.usable(operation, call.now, &call.server.devices)?;
+    let key = key.asking_for(|| asking(call, operation));
     // Reading a public key is no use of the key.
     if operation != "GetPublicKey" {
         call.uses_key(&key.region, &key.id, operation);

@@ -1,11 +1,11 @@
+use super::asking::asking;
 use super::custom_key_store::{allowed, record};
 use super::{Error, Kms};
 use crate::call::{Call, Empty, Operation};
 use crate::keys::stores;
 use serde::{Deserialize, Serialize};
 
-/// Connects a custom key store to what backs it, which this release cannot: a cluster is not active,
-/// a proxy not reachable.
+/// Connects a custom key store to the device or the proxy that backs it.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ConnectCustomKeyStore {
@@ -25,7 +25,9 @@ impl Operation for ConnectCustomKeyStore {
         let id = self.custom_key_store_id;
         let store = stores::find(&mut call.tx, &account, &region, &id).await?;
         record(call, &store);
-        allowed.connect_key_store(&mut call.tx, &region, &id).await?;
+        let devices = call.server.devices.clone();
+        let asking = asking(call, Self::NAME);
+        allowed.connect_key_store(&mut call.tx, &region, &id, &devices, &asking).await?;
         Ok(Empty)
     }
 }

@@ -1,13 +1,15 @@
+use super::asking::asking;
 use super::custom_key_store::{
     StoreType, XksProxyAuthenticationCredential, XksProxyConnectivity, allowed, needed, owner,
 };
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
-use crate::keys::stores::{self, Backing, Connectivity, Proxy};
+use crate::keys::stores::{self, Backing, Connectivity, Proxy, external};
 use crate::types::{AccountId, SecretText};
 use serde::{Deserialize, Serialize};
 
-/// Makes the record of a custom key store. Neither a cluster nor a proxy is asked.
+/// Makes the record of a custom key store. A cluster must be configured, and is not asked; a
+/// proxy must answer.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CreateCustomKeyStore {
@@ -57,8 +59,13 @@ impl Operation for CreateCustomKeyStore {
         let (random, region, now) = (call.random(), call.region().clone(), call.now);
         let (account, most) = (call.account(), call.resource_quotas().custom_key_stores);
         stores::check_count(&mut call.tx, account, &region, most).await?;
+        stores::check_cluster(&backing, &call.server.devices, call.account())?;
         let store =
             allowed.create_key_store(&mut call.tx, &region, name, backing, &*random, now).await?;
+        if let Some(proxy) = store.proxy() {
+            let asking = asking(call, Self::NAME);
+            external::check_proxy(&asking, proxy, &region).await?;
+        }
         Ok(CreateCustomKeyStoreResponse { custom_key_store_id: store.id.clone() })
     }
 }

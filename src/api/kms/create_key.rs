@@ -1,13 +1,17 @@
+use super::asking::asking;
 use super::common::{Tag, fresh_material};
 use super::get_key_policy::DEFAULT;
 use super::metadata::KeyMetadata;
 use super::put_key_policy::bind_policy;
 use super::{Error, Kms};
-use crate::authorize::Conditions;
+use crate::authorize::{Account, Authorized, Conditions};
 use crate::call::{Call, Operation};
-use crate::keys::{self, KeyManager, NewKey, Origin};
+use crate::keys::stores::{self, ExternalKey, KeyStore, external};
+use crate::keys::{self, Found, KeyManager, NewKey, Origin, resident};
+use crate::policy::BoundPolicy;
 use crate::primitives::{KeySpec, KeyUsage};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Creates a KMS key.
 #[derive(Debug, Deserialize, Serialize)]
@@ -55,47 +59,43 @@ impl Operation for CreateKey {
     async fn execute(self, call: &mut Call<'_>) -> Result<CreateKeyResponse, Error> {
         let (spec, usage) = self.kind()?;
         let origin = self.origin()?;
-        if origin == Origin::External && !keys::import::importable(spec) {
-            let text = format!("KeySpec {spec} is not supported for Origin EXTERNAL");
-            return Err(Error::Unsupported(text));
-        }
+        check_spec(origin, spec)?;
         let multi_region = self.multi_region.unwrap_or(false);
         let tags = Tag::parse(self.tags)?;
         let bypass = self.bypass_policy_lockout_safety_check.unwrap_or(false);
-        let mut conditions = Conditions::default();
+        let mut conditions = conditions(multi_region, bypass);
         keys::describe(&mut conditions, spec, usage, origin);
-        conditions.add("kms:multiregion", if multi_region { "true" } else { "false" });
-        if multi_region {
-            conditions.add("kms:multiregionkeytype", "PRIMARY");
-        }
-        conditions.add("kms:bypasspolicylockoutsafetycheck", if bypass { "true" } else { "false" });
         conditions.add("kms:calleraccount", call.account().as_str());
         conditions.add_request_tags(&tags);
         if !tags.0.is_empty() {
             call.authorize("kms:TagResource", call.whole_account(), conditions.clone())?;
         }
         let allowed = call.authorize("kms:CreateKey", call.whole_account(), conditions.clone())?;
-        if let Some(store) = &self.custom_key_store_id {
-            // No store has a device behind it yet; what AWS says of one that is not connected.
-            let (account, region) = (call.account().clone(), call.region().clone());
-            let store = keys::stores::connected(&mut call.tx, &account, &region, store).await?;
-            return Err(store.without_driver());
-        }
+        let store = match &self.custom_key_store_id {
+            Some(store) => Some(connected(call, store, origin, multi_region).await?),
+            None => None,
+        };
+        // Before anything is read that others change all the time: each of them would have it asked anew.
+        let external = match &store {
+            Some(store) if origin == Origin::ExternalKeyStore => {
+                Some(external_key(call, store, self.xks_key_id).await?)
+            }
+            _ => None,
+        };
         let id = call.random().uuid();
         let id = if multi_region { format!("mrk-{}", id.simple()) } else { id.to_string() };
         let policy = match self.policy {
             Some(text) => {
-                conditions.add("kms:policyname", DEFAULT);
                 conditions.add_tags("aws:resourcetag/", &tags);
-                let arn = keys::arn(call.account(), call.region(), &id);
-                bind_policy(call, text, (!bypass).then_some((&arn, conditions))).await?
+                own_policy(call, text, &id, (!bypass).then_some(conditions)).await?
             }
             None => keys::default_policy(call.account()),
         };
         let (account, region, most) = (call.account(), call.region(), call.resource_quotas().keys);
         keys::check_count(&mut call.tx, account, region, most).await?;
         let material = match origin {
-            Origin::AwsKms => Some(fresh_material(call, spec).await?),
+            // A key in an external key store seals first itself.
+            Origin::AwsKms | Origin::ExternalKeyStore => Some(fresh_material(call, spec).await?),
             _ => None,
         };
         let new = NewKey {
@@ -109,15 +109,146 @@ impl Operation for CreateKey {
             spec,
             usage,
             origin,
-            custom_key_store: None,
+            custom_key_store: store.as_ref().map(|store| store.id.clone()),
             multi_region,
             material,
         };
-        let now = call.now;
-        let key = keys::create(&allowed, &mut call.tx, new, now)?;
+        let key = made(call, &allowed, new, (store, external)).await?;
         call.touched("AWS::KMS::Key", &key.arn);
-        Ok(CreateKeyResponse { key_metadata: KeyMetadata::from(&*key) })
+        Ok(CreateKeyResponse { key_metadata: KeyMetadata::from(&key) })
     }
+}
+
+/// Makes the key: here, in its store's device, or for the external key behind its store's proxy.
+async fn made(
+    call: &mut Call<'_>,
+    allowed: &Authorized<Account>,
+    new: NewKey,
+    place: (Option<Arc<KeyStore>>, Option<ExternalKey>),
+) -> Result<Found, Error> {
+    let now = call.now;
+    match place {
+        (Some(store), Some(external)) => {
+            Ok(external::create(allowed, &mut call.tx, new, (&store, external), now).await?)
+        }
+        (Some(store), None) => {
+            let object = object(call, &store, &new).await?;
+            Ok(keys::create_in_device(allowed, &mut call.tx, new, object, now).await?)
+        }
+        (None, _) => {
+            let key = keys::create(allowed, &mut call.tx, new, now)?;
+            Ok(Found::of(&mut call.tx, key, None).await?)
+        }
+    }
+}
+
+/// Material of others, and external keys, are of some specs only.
+fn check_spec(origin: Origin, spec: KeySpec) -> Result<(), Error> {
+    let good = match origin {
+        Origin::External => keys::import::importable(spec),
+        Origin::ExternalKeyStore => spec.is_symmetric(),
+        Origin::AwsKms | Origin::AwsCloudhsm => true,
+    };
+    if good {
+        return Ok(());
+    }
+    let origin = origin.as_str();
+    Err(Error::Unsupported(format!("KeySpec {spec} is not supported for Origin {origin}")))
+}
+
+/// The key's policy. With `conditions`, it must let the caller change it later.
+async fn own_policy(
+    call: &mut Call<'_>,
+    text: String,
+    id: &str,
+    conditions: Option<Conditions>,
+) -> Result<BoundPolicy, Error> {
+    let arn = keys::arn(call.account(), call.region(), id);
+    let next_time = conditions.map(|mut conditions| {
+        conditions.add("kms:policyname", DEFAULT);
+        (&arn, conditions)
+    });
+    bind_policy(call, text, next_time).await
+}
+
+/// What policies know of two members of the request.
+fn conditions(multi_region: bool, bypass: bool) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.add("kms:multiregion", if multi_region { "true" } else { "false" });
+    if multi_region {
+        conditions.add("kms:multiregionkeytype", "PRIMARY");
+    }
+    conditions.add("kms:bypasspolicylockoutsafetycheck", if bypass { "true" } else { "false" });
+    conditions
+}
+
+/// The store that the key is to be in. Its keys are of one Region, as AWS has it.
+async fn connected(
+    call: &mut Call<'_>,
+    id: &str,
+    origin: Origin,
+    multi_region: bool,
+) -> Result<Arc<KeyStore>, Error> {
+    let (account, region) = (call.account().clone(), call.region().clone());
+    let store = match origin {
+        Origin::ExternalKeyStore => {
+            stores::connected(&mut call.tx.apart(), &account, &region, id).await?
+        }
+        _ => stores::connected(&mut call.tx, &account, &region, id).await?,
+    };
+    if multi_region {
+        let text = "Keys in custom key stores cannot be multi-Region keys.";
+        return Err(Error::Unsupported(text.into()));
+    }
+    if store.cluster().is_some() != (origin == Origin::AwsCloudhsm) {
+        let text = format!("Origin {} does not fit the custom key store {id}.", origin.as_str());
+        return Err(Error::Validation(text));
+    }
+    Ok(store)
+}
+
+/// Asks the store's proxy whether it has the external key, and whether that is what it must be.
+async fn external_key(
+    call: &mut Call<'_>,
+    store: &KeyStore,
+    id: Option<String>,
+) -> Result<ExternalKey, Error> {
+    let missing =
+        || Error::Validation("XksKeyId is required for keys in an external key store.".into());
+    let id = id.ok_or_else(missing)?;
+    let unusable = || Error::Unsupported(format!("{} is no external key store.", store.id));
+    let proxy = store.proxy().ok_or_else(unusable)?;
+    let what = format!("{}{} {id}", proxy.endpoint, proxy.path);
+    if !call.was_told(&what) {
+        let asking = asking(call, CreateKey::NAME);
+        external::check_key(&asking, proxy, &store.region, &id).await?;
+        call.note_told(what);
+    }
+    Ok(ExternalKey { store: store.id.clone(), id })
+}
+
+/// Makes the key in the store's device. Everything else was checked.
+async fn object(
+    call: &Call<'_>,
+    store: &KeyStore,
+    new: &NewKey,
+) -> Result<resident::NewResident, Error> {
+    let device = store.device(&call.server.devices)?;
+    let place = resident::Place {
+        store: &call.server.store,
+        device,
+        cluster: store.cluster().unwrap_or_default(),
+        key_store: &store.id,
+        deployment: call.server.root.cluster(),
+    };
+    let wanted = resident::Wanted {
+        key_id: &new.id,
+        account: &new.account,
+        region: &new.region,
+        spec: new.spec,
+        usage: new.usage,
+    };
+    resident::make(&place, &wanted, &*call.random(), call.now).await
 }
 
 impl CreateKey {

@@ -38,7 +38,7 @@ impl Operation for DescribeKey {
         let key =
             authorized_key(call, &self.key_id, Accept::KeyOrAlias, action, Conditions::default())
                 .await?;
-        Ok(DescribeKeyResponse { key_metadata: KeyMetadata::from(&**key) })
+        Ok(DescribeKeyResponse { key_metadata: KeyMetadata::from(&*key) })
     }
 }
 

@@ -2,7 +2,7 @@ use super::common::{Recipient, check_dry_run, check_recipient, crypto_conditions
 use super::encrypt::DEFAULT_ALGORITHM;
 use super::{Error, Kms};
 use crate::call::{Call, Operation};
-use crate::keys::{self, Key};
+use crate::keys::{self, Found};
 use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ pub(super) struct Made {
 
 /// Only symmetric keys encrypt data keys.
 pub(in crate::api) fn wraps_data_keys(
-    key: &Key,
+    key: &Found,
     context: &EncryptionContext,
     operation: &'static str,
 ) -> Result<(), Error> {

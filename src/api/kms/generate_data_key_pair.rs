@@ -107,6 +107,9 @@ impl WantedPair {
         let tokens = self.tokens.as_ref();
         let key = crypto_key(call, &self.key_id, operation, action, tokens, conditions).await?;
         wraps_data_keys(&key, &self.context, operation)?;
+        if key.custom_key_store.is_some() {
+            return Err(key.wrong_origin());
+        }
         if let Some(quota) = Quota::of_pair(self.spec) {
             call.throttle(quota)?;
         }

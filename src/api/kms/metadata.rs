@@ -1,5 +1,5 @@
 //! `KeyMetadata`, as CreateKey and DescribeKey answer it.
-use crate::keys::{self, Key, KeyManager, KeyMaterial, KeyState, MultiRegion, Origin};
+use crate::keys::{self, Found, Key, KeyManager, KeyMaterial, KeyState, MultiRegion, Origin};
 use crate::primitives::{ECDH, KeyUsage, ML_KEM};
 use crate::types::{Arn, Region, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -94,16 +94,16 @@ pub(super) struct Algorithms {
 }
 
 impl Algorithms {
-    pub(super) fn of(key: &Key) -> Self {
+    pub(super) fn of(key: &Found) -> Self {
         fn words<A: ToString>(all: &[A]) -> Option<Vec<String>> {
             Some(all.iter().map(ToString::to_string).collect())
         }
         let (spec, none) = (key.spec, Self::default());
         match key.usage {
             KeyUsage::EncryptDecrypt => {
-                Self { encryption: words(spec.encryption_algorithms()), ..none }
+                Self { encryption: words(key.encryption_algorithms()), ..none }
             }
-            KeyUsage::SignVerify => Self { signing: words(spec.signing_algorithms()), ..none },
+            KeyUsage::SignVerify => Self { signing: words(key.signing_algorithms()), ..none },
             KeyUsage::GenerateVerifyMac => Self { mac: words(spec.mac_algorithms()), ..none },
             KeyUsage::KeyAgreement => Self { agreement: words(&[ECDH]), ..none },
             KeyUsage::EncapsulateDecapsulate => Self { encapsulation: words(&[ML_KEM]), ..none },
@@ -135,10 +135,10 @@ pub(super) fn expiration_model(material: &KeyMaterial) -> &'static str {
     }
 }
 
-impl From<&Key> for KeyMetadata {
+impl From<&Found> for KeyMetadata {
     /// What a member does not apply to, AWS leaves out (AWS KMS API reference, KeyMetadata).
-    fn from(key: &Key) -> Self {
-        let algorithms = Algorithms::of(key);
+    fn from(key: &Found) -> Self {
+        let (algorithms, state) = (Algorithms::of(key), key.state());
         // Of imported material, the state of what encrypts now.
         let imported = key.current().filter(|m| key.origin == Origin::External && m.present);
         Self {
@@ -146,15 +146,15 @@ impl From<&Key> for KeyMetadata {
             key_id: key.id.clone(),
             arn: Some(key.arn.clone()),
             creation_date: Some(key.created),
-            enabled: Some(key.state == KeyState::Enabled),
+            enabled: Some(state == KeyState::Enabled),
             description: Some(key.description.clone()),
             key_usage: Some(key.usage.to_string()),
-            key_state: Some(key.state.as_str().into()),
+            key_state: Some(state.as_str().into()),
             deletion_date: key.deletion,
             valid_to: imported.and_then(|m| m.valid_to),
             origin: Some(key.origin.as_str().into()),
             custom_key_store_id: key.custom_key_store.clone(),
-            cloud_hsm_cluster_id: None,
+            cloud_hsm_cluster_id: key.link.as_ref().and_then(|link| link.cluster.clone()),
             expiration_model: imported.map(|m| expiration_model(m).into()),
             key_manager: Some(key.manager),
             customer_master_key_spec: Some(key.spec.to_string()),
@@ -170,10 +170,13 @@ impl From<&Key> for KeyMetadata {
                 .map(|all| MultiRegionConfiguration::of(key, all)),
             pending_deletion_window_in_days: key.deletion_window_days,
             mac_algorithms: algorithms.mac,
-            xks_key_configuration: None,
+            xks_key_configuration: key
+                .external
+                .as_ref()
+                .map(|external| XksKeyConfiguration { id: Some(external.id.clone()) }),
             current_key_material_id: key
                 .current()
-                .filter(|_| key.spec.is_symmetric())
+                .filter(|_| key.spec.is_symmetric() && key.custom_key_store.is_none())
                 .map(|m| m.id.clone()),
         }
     }

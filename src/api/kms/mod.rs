@@ -1,4 +1,5 @@
 //! AWS KMS. To add an operation: write its file, declare it, add its line to the table.
+mod asking;
 mod cancel_key_deletion;
 mod common;
 mod connect_custom_key_store;

@@ -10,6 +10,7 @@ use crate::keys::{self, Accept, Found, Key, KeyState, NewReplica};
 use crate::quotas::Quota;
 use crate::types::Tags;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Makes the key of one more region of a multi-Region primary key.
 #[derive(Debug, Deserialize, Serialize)]
@@ -131,6 +132,7 @@ async fn create(
     call.touched("AWS::KMS::Key", &replica.arn);
     // It is ready when the call is; programs for AWS wait for that after the answer.
     let shown = Key { state: KeyState::Creating, ..Key::clone(&replica) };
+    let shown = Found::of(&mut call.tx, Arc::new(shown), None).await?;
     Ok(CreateKeyResponse { key_metadata: KeyMetadata::from(&shown) })
 }
 

@@ -1,9 +1,10 @@
+use super::asking::asking;
 use super::custom_key_store::{
     XksProxyAuthenticationCredential, XksProxyConnectivity, allowed, owner, record,
 };
 use super::{Error, Kms};
 use crate::call::{Call, Empty, Operation};
-use crate::keys::stores::{Change, ProxyChange};
+use crate::keys::stores::{self, Change, ProxyChange, external};
 use crate::types::SecretText;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,10 @@ impl Operation for UpdateCustomKeyStore {
         let through_vpc = self
             .xks_proxy_connectivity
             .map(|connectivity| connectivity == XksProxyConnectivity::VpcEndpointService);
+        let asks_anew = self.xks_proxy_uri_endpoint.is_some()
+            || self.xks_proxy_uri_path.is_some()
+            || self.xks_proxy_authentication_credential.is_some()
+            || self.xks_proxy_connectivity.is_some();
         let change = Change {
             name: self.new_custom_key_store_name,
             cluster: self.cloud_hsm_cluster_id,
@@ -58,8 +63,15 @@ impl Operation for UpdateCustomKeyStore {
             },
         };
         let (region, id) = (call.region().clone(), self.custom_key_store_id);
-        let before = allowed.update_key_store(&mut call.tx, &region, &id, change).await?;
+        let devices = call.server.devices.clone();
+        let before = allowed.update_key_store(&mut call.tx, &devices, &region, &id, change).await?;
         record(call, &before);
+        let account = call.account().clone();
+        let after = stores::find(&mut call.tx, &account, &region, &id).await?;
+        if let Some(proxy) = after.proxy().filter(|_| asks_anew) {
+            let asking = asking(call, Self::NAME);
+            external::check_proxy(&asking, proxy, &region).await?;
+        }
         Ok(Empty)
     }
 }

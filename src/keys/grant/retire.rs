@@ -64,7 +64,7 @@ impl Protected for Retiring {
 
 impl Authorized<Retiring> {
     pub async fn retire(&self, tx: &mut Tx<'_>) -> Result<(), KeyError> {
-        self.key.permits("RetireGrant")?;
+        self.key.permits_in(self.key.state, "RetireGrant")?;
         Ok(self.grant.remove(tx).await?)
     }
 }

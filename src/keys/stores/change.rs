@@ -1,5 +1,6 @@
 //! What UpdateCustomKeyStore changes, and in which states of the connection it may.
 use super::{Backing, Connection, Connectivity, Credential, KeyStore, KeyStoreError, Proxy};
+use crate::devices::Devices;
 use crate::keys::KeyError;
 use crate::types::{AccountId, SecretText};
 
@@ -27,7 +28,7 @@ impl Change {
     /// The changed store. A name changes in every state. A proxy's credential and path change while
     /// the store is connected or disconnected; everything else only while it is disconnected. A store
     /// whose connection failed counts as neither: it is to be disconnected first.
-    pub(super) fn of(self, store: &KeyStore) -> Result<KeyStore, KeyError> {
+    pub(super) fn of(self, store: &KeyStore, devices: &Devices) -> Result<KeyStore, KeyError> {
         let foreign = match &store.backing {
             Backing::Cluster { .. } => !self.proxy.is_empty(),
             Backing::External(_) => self.cluster.is_some() || self.password.is_some(),
@@ -40,10 +41,14 @@ impl Change {
         self.check_state(store)?;
         let backing = match store.backing.clone() {
             Backing::Cluster { id, trust_anchor, password } => {
-                // Which clusters are copies of one another is the devices' to say. Without any, a
-                // store's own cluster is the only one known to hold its keys.
+                // Which devices are copies of one another nobody has said: a store's own is the only
+                // one known to hold its keys.
                 if let Some(other) = self.cluster.filter(|other| *other != id) {
-                    return Err(KeyStoreError::ClusterNotRelated(other).into());
+                    return Err(match devices.of_cluster_for(&other, store.account.as_str()) {
+                        Some(_) => KeyStoreError::ClusterNotRelated(other),
+                        None => KeyStoreError::ClusterNotFound(other),
+                    }
+                    .into());
                 }
                 let password = self.password.unwrap_or(password);
                 Backing::Cluster { id, trust_anchor, password }

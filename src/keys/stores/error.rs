@@ -11,6 +11,14 @@ pub enum KeyStoreError {
     HasKeys(String),
     #[error("The cluster {0} is already associated with a custom key store in this account.")]
     ClusterInUse(String),
+    #[error("The cluster {0} was not found.")]
+    ClusterNotFound(String),
+    #[error("The cluster {0} keeps no keys that encrypt and decrypt.")]
+    ClusterInvalidConfiguration(String),
+    /// It is in no state of its own: the store is connected, but its device does not do what it is
+    /// asked now.
+    #[error("The cluster of the custom key store {0} does not answer.")]
+    ClusterAway(String),
     #[error("The cluster {0} is not active.")]
     ClusterNotActive(String),
     #[error("The cluster {0} is not related to the cluster of the custom key store.")]

@@ -1,21 +1,26 @@
 //! Custom key stores: what backs them, whether they are connected, and what no two may share.
 //!
-//! This release keeps their records. It has no driver for a cluster and no client for an external
-//! key store proxy, so no store ever becomes connected and no key is ever made in one; whatever
-//! needs a connected store asks [`connected`].
+//! The cluster of an `AWS_CLOUDHSM` store is a device of the configuration, which the operator gave the
+//! cluster's id. Whatever needs a connected store asks [`connected`]; what uses a key in one finds the
+//! store's [`Link`] beside the key.
 mod change;
 mod connection;
 mod error;
+pub mod external;
+mod link;
 mod record;
 mod shared;
 
 pub use change::{Change, ProxyChange};
 pub use connection::{Connection, ConnectionError};
 pub use error::KeyStoreError;
+pub use external::ExternalKey;
+pub use link::{Link, without_device};
 pub use record::{Backing, Connectivity, Credential, KeyStore, Proxy};
 
 use super::KeyError;
 use crate::authorize::{Account, Authorized};
+use crate::devices::Devices;
 use crate::random::Random;
 use crate::store::{Page, StoreError, Tx};
 use crate::types::{AccountId, Region, Timestamp};
@@ -40,6 +45,17 @@ pub async fn find(
         return Err(missing());
     }
     KeyStore::load(tx, account, region, id).await?.ok_or_else(missing)
+}
+
+/// The same as it is now, and no part of what a commit checks: for asking who is behind the store. Each key
+/// that is made in it changes the row, and whoever waits for a remote answer is not to begin anew for that.
+pub async fn peek(
+    tx: &Tx<'_>,
+    account: &AccountId,
+    region: &Region,
+    id: &str,
+) -> Result<Arc<KeyStore>, KeyError> {
+    find(&mut tx.apart(), account, region, id).await
 }
 
 /// The store with this name.
@@ -122,6 +138,20 @@ pub async fn check_count(
     Ok(())
 }
 
+/// Refuses a cluster that is no device of the configuration, or none for this account.
+pub fn check_cluster(
+    backing: &Backing,
+    devices: &Devices,
+    account: &AccountId,
+) -> Result<(), KeyStoreError> {
+    match backing {
+        Backing::Cluster { id, .. } if devices.of_cluster_for(id, account.as_str()).is_none() => {
+            Err(KeyStoreError::ClusterNotFound(id.clone()))
+        }
+        Backing::Cluster { .. } | Backing::External(_) => Ok(()),
+    }
+}
+
 /// What may be done with an account's stores. They have no ARN and no policy: permission is asked of
 /// the account.
 impl Authorized<Account> {
@@ -148,6 +178,7 @@ impl Authorized<Account> {
         let others = StoresOfAccount::stores(tx, account).await?;
         shared::check(&store, &others)?;
         StoresOfAccount::add(tx, &store).await?;
+        store.link(tx)?;
         store.clone().save(tx)?;
         Ok(Arc::new(store))
     }
@@ -155,14 +186,16 @@ impl Authorized<Account> {
     pub async fn update_key_store(
         &self,
         tx: &mut Tx<'_>,
+        devices: &Devices,
         region: &Region,
         id: &str,
         change: Change,
     ) -> Result<Arc<KeyStore>, KeyError> {
         let Account(account) = &**self;
         let before = find(tx, account, region, id).await?;
-        let after = change.of(&before)?;
+        let after = change.of(&before, devices)?;
         shared::check(&after, &StoresOfAccount::stores(tx, account).await?)?;
+        after.link(tx)?;
         after.save(tx)?;
         Ok(before)
     }
@@ -172,8 +205,13 @@ impl Authorized<Account> {
         tx: &mut Tx<'_>,
         region: &Region,
         id: &str,
+        devices: &Devices,
+        asking: &external::Asking,
     ) -> Result<(), KeyError> {
-        self.reconnect(tx, region, id, KeyStore::connect).await
+        let Account(account) = &**self;
+        let store = find(tx, account, region, id).await?;
+        let connection = store.connect(devices, asking).await?;
+        reconnect(tx, &store, connection)
     }
 
     pub async fn disconnect_key_store(
@@ -182,20 +220,10 @@ impl Authorized<Account> {
         region: &Region,
         id: &str,
     ) -> Result<(), KeyError> {
-        self.reconnect(tx, region, id, KeyStore::disconnect).await
-    }
-
-    async fn reconnect(
-        &self,
-        tx: &mut Tx<'_>,
-        region: &Region,
-        id: &str,
-        step: fn(&KeyStore) -> Result<Connection, KeyStoreError>,
-    ) -> Result<(), KeyError> {
         let Account(account) = &**self;
         let store = find(tx, account, region, id).await?;
-        let connection = step(&store)?;
-        Ok(KeyStore { connection, ..KeyStore::clone(&store) }.save(tx)?)
+        let connection = store.disconnect()?;
+        reconnect(tx, &store, connection)
     }
 
     pub async fn delete_key_store(
@@ -213,7 +241,14 @@ impl Authorized<Account> {
             return Err(KeyStoreError::HasKeys(store.id.clone()).into());
         }
         StoresOfAccount::remove(tx, &store).await?;
+        store.unlink(tx)?;
         store.delete(tx)?;
         Ok(())
     }
+}
+
+fn reconnect(tx: &mut Tx<'_>, store: &KeyStore, connection: Connection) -> Result<(), KeyError> {
+    let store = KeyStore { connection, ..store.clone() };
+    store.link(tx)?;
+    Ok(store.save(tx)?)
 }

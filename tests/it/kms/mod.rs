@@ -16,7 +16,7 @@ mod import;
 mod key_policy;
 mod key_policy_principals;
 mod key_states;
-mod key_stores;
+pub mod key_stores;
 mod last_usage;
 mod limits;
 mod list_keys;

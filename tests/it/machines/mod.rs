@@ -1,5 +1,5 @@
 //! Machines: a client certificate becomes a session of a role.
-mod authority;
+pub mod authority;
 mod handshake;
 mod refusals;
 mod sessions;

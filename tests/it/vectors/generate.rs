@@ -11,6 +11,8 @@ use super::second;
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("blob-v1", blobs::file()),
+        ("blob-v1-suite-02", device::file()),
+        ("blob-v1-suite-03", external::file()),
         ("row-v1", rows::file()),
         ("token-v1", tokens::file()),
         ("key-material-id", material_ids()),
@@ -18,6 +20,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
 }
 
 mod blobs;
+mod device;
+mod external;
 mod rows;
 mod tokens;
 
@@ -143,28 +147,31 @@ impl Message {
         [&hdr[..], commitment, &self.iv, &body].concat()
     }
 
-    /// The damage that needs no key: `(what, message)`. `fields` names where each field begins.
     fn damaged(&self, fields: &[(&str, usize)]) -> Vec<(String, Vec<u8>)> {
-        let sealed = self.seal();
-        let mut out = vec![];
-        for (name, at) in fields {
-            for (bit, which) in [(0x01, "lowest"), (0x80, "highest")] {
-                let mut changed = sealed.clone();
-                changed[*at] ^= bit;
-                out.push((format!("{which} bit of the first byte flipped: {name}"), changed));
-            }
-            out.push((format!("cut before: {name}"), sealed[..*at].to_vec()));
-        }
-        let last = sealed.len() - 1;
-        out.push(("last byte missing".to_owned(), sealed[..last].to_vec()));
-        out.push(("first byte missing".to_owned(), sealed[1..].to_vec()));
-        out.push(("one byte more".to_owned(), [&sealed[..], &[0]].concat()));
-        out.push(("the message twice".to_owned(), [&sealed[..], &sealed].concat()));
-        let mut changed = sealed;
-        changed[last] ^= 1;
-        out.push(("lowest bit of the last byte flipped".to_owned(), changed));
-        out
+        damaged(&self.seal(), fields)
     }
+}
+
+/// The damage that needs no key: `(what, message)`. `fields` names where each field begins.
+fn damaged(sealed: &[u8], fields: &[(&str, usize)]) -> Vec<(String, Vec<u8>)> {
+    let mut out = vec![];
+    for (name, at) in fields {
+        for (bit, which) in [(0x01, "lowest"), (0x80, "highest")] {
+            let mut changed = sealed.to_vec();
+            changed[*at] ^= bit;
+            out.push((format!("{which} bit of the first byte flipped: {name}"), changed));
+        }
+        out.push((format!("cut before: {name}"), sealed[..*at].to_vec()));
+    }
+    let last = sealed.len() - 1;
+    out.push(("last byte missing".to_owned(), sealed[..last].to_vec()));
+    out.push(("first byte missing".to_owned(), sealed[1..].to_vec()));
+    out.push(("one byte more".to_owned(), [sealed, &[0]].concat()));
+    out.push(("the message twice".to_owned(), [sealed, sealed].concat()));
+    let mut changed = sealed.to_vec();
+    changed[last] ^= 1;
+    out.push(("lowest bit of the last byte flipped".to_owned(), changed));
+    out
 }
 
 fn file(what: &str, positive: Vec<Value>, negative: Vec<Value>) -> Value {

@@ -7,11 +7,12 @@ mod second;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use claviger::keys::ciphertext::{self, Blob, KeyIdBytes, KeyMaterialId};
+use claviger::keys::ciphertext::{self, Blob, KeyIdBytes, KeyMaterialId, device, external};
 use claviger::random::Random;
 use claviger::seal::row::{self, Place, Row};
 use claviger::seal::token::{self, Token};
 use claviger::seal::{Label, Table};
+use claviger::types::Sealed;
 use serde_json::Value;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
@@ -94,6 +95,72 @@ fn blobs() {
             let sealed =
                 ciphertext::seal(&material, key_id, material_id, &context, &fresh, &plaintext);
             assert_eq!(sealed.unwrap(), blob, "{}", case.0);
+        }
+    });
+}
+
+/// Of the device there is what it binds and what it opens; the cipher is the second implementation's.
+#[test]
+fn blobs_of_keys_in_devices() {
+    each("blob-v1-suite-02", |case, good| {
+        let (key, context, blob) =
+            (case.bytes("key"), case.encryption_context(), case.bytes("blob"));
+        let ours = Blob::parse(&blob).and_then(|blob| blob.for_device(&context)).ok();
+        let ours = ours.and_then(|(sealed, bound)| in_device(&key, &sealed, &bound));
+        let second = second::open_device_blob(&key, &second::blob_aad(&context), &blob);
+        judge(case, good, ours, second);
+        if good {
+            let key_id: KeyIdBytes = case.text("key_id").parse().unwrap();
+            let (material_id, iv) = (case.array("material_id"), case.bytes("iv"));
+            let draft = device::Draft::new(key_id, material_id, &context);
+            let v = [u8::try_from(iv.len()).unwrap()];
+            let bound = [&v[..], draft.associated()].concat();
+            let body = second::gcm_seal(&key, &iv, &bound, &case.bytes("plaintext"));
+            let sealed = [&v[..], &iv, &body].concat();
+            assert_eq!(draft.finish(&sealed).unwrap(), blob, "{}", case.0);
+        }
+    });
+}
+
+/// What a device does with `v ‖ IV ‖ ciphertext ‖ tag`.
+fn in_device(key: &[u8], sealed: &[u8], bound: &[u8]) -> Option<Vec<u8>> {
+    let (v, rest) = sealed.split_at_checked(1)?;
+    if !(12..=16).contains(&v[0]) {
+        return None;
+    }
+    let (iv, body) = rest.split_at_checked(usize::from(v[0]))?;
+    second::gcm_open(key, iv, &[v, bound].concat(), body)
+}
+
+#[test]
+fn blobs_of_external_keys() {
+    each("blob-v1-suite-03", |case, good| {
+        let (material, proxy_key) = (case.array("material"), case.bytes("proxy_key"));
+        let (context, blob) = (case.encryption_context(), case.bytes("blob"));
+        let ours = || {
+            let parsed = Blob::parse(&blob).ok()?;
+            let (outer, aad) = parsed.for_proxy(&context).ok()?;
+            let bound = second::proxy_aad(&aad, &outer.metadata);
+            let body = [&outer.ciphertext[..], &outer.tag].concat();
+            let sealed = second::gcm_open(&proxy_key, &outer.iv, &bound, &body)?;
+            Some(parsed.open_inner(&material, &context, &sealed).ok()?.to_vec())
+        };
+        let aad = second::blob_aad(&context);
+        let second = second::open_external_blob(&material, &proxy_key, &aad, &blob);
+        judge(case, good, ours(), second);
+        if good {
+            let key_id: KeyIdBytes = case.text("key_id").parse().unwrap();
+            let fresh =
+                Replay(Mutex::new([case.bytes("r"), case.bytes("n"), case.bytes("iv")].concat()));
+            let (material_id, plaintext) = (case.array("material_id"), case.bytes("plaintext"));
+            let draft =
+                external::Draft::new(&material, key_id, material_id, &context, &fresh, &plaintext);
+            let (metadata, iv) = (case.bytes("proxy_metadata"), case.bytes("proxy_iv"));
+            let bound = second::proxy_aad(&draft.associated, &metadata);
+            let mut ciphertext = second::gcm_seal(&proxy_key, &iv, &bound, &draft.sealed);
+            let tag = ciphertext.split_off(ciphertext.len() - 16).try_into().unwrap();
+            let outer = Sealed { metadata, iv, ciphertext, tag };
+            assert_eq!(draft.finish(&outer).unwrap(), blob, "{}", case.0);
         }
     });
 }

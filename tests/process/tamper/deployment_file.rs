@@ -27,8 +27,8 @@ fn a_flipped_bit_in_the_deployment_file_is_refused_or_harmless() {
                     let place = format!("bit {bit:#04x} of byte {at} of deployment.json");
                     match sound.visit(&copy, &place) {
                         Outcome::Refused => refused.fetch_add(1, Ordering::Relaxed),
-                        // What is left: the device in words, and letters of hexadecimal numbers
-                        // that are capital now.
+                        // What is left: letters of the MAC's hexadecimal digits that are capital
+                        // now.
                         Outcome::Unharmed => {
                             // It was written to.
                             copy = sound.copy();

@@ -6,6 +6,7 @@
 
 use claviger_hsm::pkcs11::{self, Pin, Pkcs11Config, Pkcs11Hsm};
 use claviger_hsm::{HsmError, RootKeyId};
+use claviger_pkcs11_shim as shim;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::session::{Session, SessionState, UserType};
@@ -14,6 +15,7 @@ use cryptoki::types::AuthPin;
 use std::any::type_name;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 pub const LABEL: &str = "claviger-test";
 pub const PIN: &str = "correct-horse-7";
@@ -29,10 +31,24 @@ pub fn on_token<F: Fn()>(test: F, body: fn(&TestToken)) {
     });
 }
 
+/// As [`on_token`], but between the device and SoftHSM stands a module that injects faults by
+/// the rules of [`TestToken::rules`].
+pub fn on_shim<F: Fn()>(test: F, body: fn(&TestToken)) {
+    in_child(test, "", true, |token| {
+        token.init(LABEL);
+        body(token);
+    });
+}
+
 /// Runs `body` with a SoftHSM that has a blank token only, and `conf` in its configuration.
-pub fn on_softhsm<F: Fn()>(_test: F, conf: &str, body: impl FnOnce(&TestToken)) {
+pub fn on_softhsm<F: Fn()>(test: F, conf: &str, body: impl FnOnce(&TestToken)) {
+    in_child(test, conf, false, body);
+}
+
+fn in_child<F: Fn()>(_test: F, conf: &str, with_shim: bool, body: impl FnOnce(&TestToken)) {
     if let Some(dir) = std::env::var_os(CHILD) {
-        return body(&TestToken { module: softhsm(), dir: dir.into() });
+        let module = if with_shim { shim::path() } else { softhsm() };
+        return body(&TestToken { module, dir: dir.into() });
     }
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("tokens")).unwrap();
@@ -46,6 +62,9 @@ pub fn on_softhsm<F: Fn()>(_test: F, conf: &str, body: impl FnOnce(&TestToken)) 
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env("SOFTHSM2_CONF", &conf_path)
+        .env(shim::MODULE, softhsm())
+        .env(shim::CONTROL, dir.path().join("rules"))
+        .env(shim::LOG, dir.path().join("calls"))
         .env(CHILD, dir.path())
         .output()
         .unwrap();
@@ -53,6 +72,7 @@ pub fn on_softhsm<F: Fn()>(_test: F, conf: &str, body: impl FnOnce(&TestToken)) 
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "in the child ({}):\n{stdout}\n{stderr}", output.status);
     assert!(stdout.contains("1 passed"), "the child ran no test {name}:\n{stdout}");
+    print!("{stdout}");
 }
 
 /// Where SoftHSM is. Not a reason to skip: a test that did not run proves nothing.
@@ -83,7 +103,7 @@ impl TestToken {
     }
 
     pub fn config(&self) -> Pkcs11Config {
-        Pkcs11Config { module: self.module.clone(), token_label: LABEL.into(), pin: pin(PIN) }
+        Pkcs11Config::new(&self.module, LABEL, pin(PIN))
     }
 
     pub fn open(&self) -> Pkcs11Hsm {
@@ -96,9 +116,21 @@ impl TestToken {
         Pkcs11Hsm::open(config).unwrap_err()
     }
 
-    /// The module without our crate between: what anyone who has the PIN can do.
+    /// The faults from now on (see `claviger_pkcs11_shim`).
+    pub fn rules(&self, rules: &str) {
+        shim::set_rules(&self.dir.join("rules"), rules).unwrap();
+    }
+
+    /// How often a function of the module was called so far.
+    pub fn calls(&self, function: &str) -> usize {
+        let is_it = |line: &String| line.split(' ').next() == Some(function);
+        shim::log(&self.dir.join("calls")).iter().filter(|line| is_it(line)).count()
+    }
+
+    /// SoftHSM without our crate between, nor a module that injects faults: what anyone who has
+    /// the PIN can do.
     pub fn raw(&self) -> Pkcs11 {
-        let pkcs11 = Pkcs11::new(&self.module).unwrap();
+        let pkcs11 = Pkcs11::new(softhsm()).unwrap();
         match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => pkcs11,
             Err(e) => panic!("{e:?}"),
@@ -121,6 +153,13 @@ impl TestToken {
     }
 }
 
+/// Bytes of memory that this process has resident.
+pub fn memory_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
 pub fn pin(text: &str) -> Pin {
     Pin::new(text.into())
 }
@@ -140,4 +179,19 @@ pub fn assert_says(error: &HsmError, parts: &[&str]) {
 
 pub fn logins(module: &Path) -> u64 {
     pkcs11::login_attempts(module)
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures elapsed time")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Runs `body` again and again until it is true; it must be within `limit`.
+pub fn wait_until(limit: Duration, mut body: impl FnMut() -> bool) -> Duration {
+    let begun = now();
+    while !body() {
+        assert!(begun.elapsed() < limit, "not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    begun.elapsed()
 }

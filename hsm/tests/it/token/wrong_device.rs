@@ -32,6 +32,26 @@ fn the_module_is_no_library() {
 }
 
 #[test]
+fn the_module_is_one_that_others_can_change() {
+    on_token(the_module_is_one_that_others_can_change, |token| {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let path = token.dir.join("copy.so");
+        std::fs::copy(&token.module, &path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let error = token.open_error(|config| config.module = path.clone());
+        assert!(matches!(error, HsmError::NotAModule { .. }), "{error:?}");
+        assert_says(&error, &["copy.so", "everyone may write to it (mode 666)"]);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        // Only root can give a file away.
+        if chown(&path, Some(65534), None).is_ok() {
+            let error = token.open_error(|config| config.module = path.clone());
+            assert_says(&error, &["belongs to user 65534"]);
+        }
+        assert_eq!(logins(&token.module), 0);
+    });
+}
+
+#[test]
 fn the_module_does_not_start() {
     on_softhsm(the_module_does_not_start, "", |token| {
         std::fs::remove_dir(token.dir.join("tokens")).unwrap();
@@ -74,12 +94,21 @@ fn no_token_is_initialised() {
 }
 
 #[test]
-fn aes_gcm_is_missing() {
-    on_softhsm(aes_gcm_is_missing, "slots.mechanisms = CKM_AES_KEY_GEN,CKM_AES_CBC\n", |token| {
+fn every_way_to_wrap_is_missing() {
+    let conf = "slots.mechanisms = CKM_AES_KEY_GEN,CKM_AES_CBC\n";
+    on_softhsm(every_way_to_wrap_is_missing, conf, |token| {
         token.init(LABEL);
         let error = token.open_error(|_| {});
         assert!(matches!(error, HsmError::MechanismMissing { .. }), "{error:?}");
-        assert_says(&error, &["lacks CKM_AES_GCM; found:", "CKM_AES_KEY_GEN", "CKM_AES_CBC"]);
+        assert_says(
+            &error,
+            &[
+                "lacks CKM_AES_GCM, or CKM_AES_KEY_WRAP, or CKM_AES_CBC and CKM_SHA256_HMAC, or \
+                 CKM_RSA_PKCS_OAEP; found:",
+                "CKM_AES_KEY_GEN",
+                "CKM_AES_CBC",
+            ],
+        );
         assert_eq!(logins(&token.module), 0);
     });
 }
@@ -90,8 +119,8 @@ fn aes_key_gen_is_missing() {
         token.init(LABEL);
         // Keys that are there already could still be used, so only making one is refused.
         let error = token.open().create_root_key(&root_id()).unwrap_err();
-        assert!(matches!(error, HsmError::MechanismMissing { .. }), "{error:?}");
-        assert_says(&error, &["lacks CKM_AES_KEY_GEN; found:", "CKM_AES_GCM"]);
+        assert!(matches!(error, HsmError::NoWrap { .. }), "{error:?}");
+        assert_says(&error, &["aes-gcm: lacks CKM_AES_KEY_GEN;", "aes-kw: lacks CKM_AES_KEY_WRAP"]);
     });
 }
 
@@ -100,7 +129,7 @@ fn the_root_key_is_absent() {
     on_token(the_root_key_is_absent, |token| {
         let hsm = token.open();
         let error = hsm.check_root_key(&root_id()).unwrap_err();
-        assert_says(&error, &[root_id().as_str(), "AES keys found: none"]);
+        assert_says(&error, &[root_id().as_str(), "keys found: none"]);
         let other = RootKeyId::new("claviger/other/rk-d/1");
         hsm.create_root_key(&other).unwrap();
         let error = hsm.check_root_key(&root_id()).unwrap_err();

@@ -4,18 +4,28 @@ mod create;
 mod delete;
 mod describe;
 mod permissions;
+mod resident;
 mod sdk;
 mod secrets;
+pub mod stand_in;
+pub mod switch;
 mod unique;
 mod update;
 
 use crate::support::failed;
 use crate::world::{ACCOUNT, Failed, REGION, World};
-use claviger::keys::stores::{self, Connection, KeyStore};
+use claviger::keys::stores::{self, Connection, KeyStore, Link};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// The clusters that are devices of a world: `switch` has them.
 pub const CLUSTER: &str = "cluster-2a23b4cdefg";
+pub const OTHER_CLUSTER: &str = "cluster-3a23b4cdefg";
+pub const THIRD_CLUSTER: &str = "cluster-2a23b4cdefh";
+/// Its device keeps no keys for others.
+pub const BARE_CLUSTER: &str = "cluster-4a23b4cdefg";
+/// No device's.
+pub const NO_CLUSTER: &str = "cluster-7a23b4cdefg";
 pub const PASSWORD: &str = "kmsuser-pass-7";
 pub const PROXY_KEY_ID: &str = "ABCDEFGHIJKLMNOPQRST234567";
 pub const PROXY_SECRET: &str = "0123456789+/abcdefghijklmnopqrstuvwxyz0123456789";
@@ -100,6 +110,7 @@ impl World {
         let found = stores::find(&mut tx, &account, &region, id).await.unwrap();
         let mut store = Arc::unwrap_or_clone(found);
         change(&mut store);
+        tx.put(&[ACCOUNT, REGION, id], Link::of(&store)).unwrap();
         tx.put(&[ACCOUNT, REGION, id], store).unwrap();
         tx.commit().await.unwrap();
     }

@@ -21,9 +21,11 @@ async fn a_stores_life() {
         .await
         .unwrap();
     let hsm = made.custom_key_store_id().unwrap();
-    let refused = client.connect_custom_key_store().custom_key_store_id(hsm).send().await;
-    let refused = refused.unwrap_err().into_service_error();
-    assert!(refused.is_cloud_hsm_cluster_not_active_exception(), "{refused}");
+    client.connect_custom_key_store().custom_key_store_id(hsm).send().await.unwrap();
+    let shown = client.describe_custom_key_stores().custom_key_store_id(hsm).send().await.unwrap();
+    let state = shown.custom_key_stores()[0].connection_state();
+    assert_eq!(state, Some(&ConnectionStateType::Connected));
+    client.disconnect_custom_key_store().custom_key_store_id(hsm).send().await.unwrap();
 
     let credential = XksProxyAuthenticationCredentialType::builder()
         .access_key_id(PROXY_KEY_ID)

@@ -139,7 +139,7 @@ async fn rivals_do_not_slip_past_each_other() {
     };
     let rename = async |tx: &mut Tx<'_>, id: &str| {
         let change = Change { name: Some("same".into()), ..Change::default() };
-        allowed.update_key_store(tx, &region, id, change).await.unwrap();
+        allowed.update_key_store(tx, &world.server.devices, &region, id, change).await.unwrap();
     };
     for (slow, quick) in [(0, 1), (0, 2), (2, 0), (2, 3)] {
         let mut rivals = [world.server.store.begin(), world.server.store.begin()];

@@ -24,9 +24,6 @@ pub const ERRORS: [&str; 10] = [
 pub async fn produce(operation: &str, error: &str) -> Option<Failed> {
     Some(match error {
         "KMSInternalException" => failing::without_store(operation).await,
-        "DependencyTimeoutException" if operation == "GenerateRandom" => {
-            super::stores::without_driver().await
-        }
         "DependencyTimeoutException" => return failing::without_device(operation).await,
         "NotFoundException" => return absent(operation).await,
         "DisabledException" => disabled(operation).await,

@@ -85,6 +85,9 @@ impl Hsm for FailingDevice {
     fn create_root_key(&self, id: &RootKeyId) -> Result<(), HsmError> {
         self.device.create_root_key(id)
     }
+    fn destroy_root_key(&self, id: &RootKeyId) -> Result<(), HsmError> {
+        self.device.destroy_root_key(id)
+    }
     fn root_keys(&self) -> Result<Vec<RootKeyId>, HsmError> {
         self.device.root_keys()
     }

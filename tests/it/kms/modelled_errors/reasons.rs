@@ -3,18 +3,18 @@ use crate::modelled::Reason;
 
 const DEVICE: &str = "The device and the store are asked without a time limit of their own: a store \
     that fails is KMSInternalException, and the device is asked only where keys are made.";
-const PRESENT: &str = "The material of every key is in the store beside the key: there is nothing \
-    that could be away while the key is not in the state Unavailable.";
+const PRESENT: &str = "The material of a key is in the store beside it; if it is in a device that does \
+    not answer, that is KMSInvalidStateException, and no fault of the server.";
 const KEY_ARN: &str = "An ARN that is no key's, or another Region's, is answered with \
     NotFoundException (\"Invalid arn …\"), as AWS answers it.";
 const ALWAYS: &str =
     "AWS's table of key states permits it in every state of the keys that it is for.";
-const CLUSTER: &str = "No cluster is asked anything before there is a driver for one; \
-    ConnectCustomKeyStore says that it is not active.";
-const PROXY: &str = "No proxy is asked anything before there is a client for one; \
-    ConnectCustomKeyStore leaves the store FAILED with XKS_PROXY_NOT_REACHABLE.";
-const XKS_KEY: &str = "A key is made in an external key store only while the store is connected, and \
-    none gets connected.";
+const CLUSTER: &str = "No cluster is asked anything before ConnectCustomKeyStore connects it, and only \
+    one that can keep keys is connected.";
+const AWAY: &str = "A device that does not answer is CustomKeyStoreInvalidStateException: it is the \
+    store's, and no fault of the server.";
+const PROXY: &str = "There are no VPC endpoint services here: a proxy is where the operator registered \
+    that it is, whatever the store names beside it.";
 
 pub const REASONS: &[Reason] = &[
     Reason(
@@ -164,34 +164,22 @@ pub const REASONS: &[Reason] = &[
     ),
     Reason(
         &["CloudHsmClusterInvalidConfigurationException"],
-        &["ConnectCustomKeyStore", "CreateCustomKeyStore", "CreateKey", "UpdateCustomKeyStore"],
+        &["CreateCustomKeyStore", "CreateKey", "UpdateCustomKeyStore"],
         CLUSTER,
     ),
     Reason(
-        &["CloudHsmClusterNotActiveException", "CloudHsmClusterNotFoundException"],
+        &["CloudHsmClusterNotActiveException"],
         &["CreateCustomKeyStore", "UpdateCustomKeyStore"],
         CLUSTER,
     ),
+    Reason(&["DependencyTimeoutException"], &["GenerateRandom"], AWAY),
     Reason(&["IncorrectTrustAnchorException"], &["CreateCustomKeyStore"], CLUSTER),
     Reason(
         &[
-            "XksProxyUriUnreachableException",
-            "XksProxyIncorrectAuthenticationCredentialException",
             "XksProxyVpcEndpointServiceNotFoundException",
             "XksProxyVpcEndpointServiceInvalidConfigurationException",
-            "XksProxyInvalidResponseException",
-            "XksProxyInvalidConfigurationException",
         ],
         &["CreateCustomKeyStore", "UpdateCustomKeyStore"],
         PROXY,
-    ),
-    Reason(
-        &[
-            "XksKeyInvalidConfigurationException",
-            "XksKeyAlreadyInUseException",
-            "XksKeyNotFoundException",
-        ],
-        &["CreateKey"],
-        XKS_KEY,
     ),
 ];

@@ -1,11 +1,14 @@
 //! Custom key stores.
-use super::{failing, refused};
-use crate::kms::key_stores::{CLUSTER, ENDPOINT, NO_ID, SERVICE, cluster, public, vpc, with};
+use super::refused;
+use crate::kms::key_stores::stand_in::Says;
+use crate::kms::key_stores::{
+    BARE_CLUSTER, CLUSTER, ENDPOINT, NO_CLUSTER, NO_ID, OTHER_CLUSTER, SERVICE, cluster, public,
+    vpc, with,
+};
 use crate::world::{ACCOUNT, Failed, REGION, World};
 use claviger::keys::stores::{self, Connection};
+use claviger_hsm::HsmError;
 use serde_json::{Value, json};
-
-const OTHER_CLUSTER: &str = "cluster-2a23b4cdefh";
 
 pub async fn produce(operation: &str, error: &str) -> Option<Failed> {
     let concerned = operation.contains("CustomKeyStore")
@@ -30,12 +33,20 @@ pub async fn produce(operation: &str, error: &str) -> Option<Failed> {
 }
 
 async fn connection(world: &World, operation: &str, error: &str) -> Option<Value> {
-    let id = world.create_store(cluster("hsm", CLUSTER)).await;
+    let of = match error {
+        "CloudHsmClusterInvalidConfigurationException" => BARE_CLUSTER,
+        _ => CLUSTER,
+    };
+    let id = world.create_store(cluster("hsm", of)).await;
     let named = json!({"CustomKeyStoreId": id});
     match (operation, error) {
         (_, "CustomKeyStoreNotFoundException") => return Some(json!({"CustomKeyStoreId": NO_ID})),
-        ("ConnectCustomKeyStore", "CloudHsmClusterNotActiveException")
+        ("ConnectCustomKeyStore", "CloudHsmClusterInvalidConfigurationException")
         | ("DisconnectCustomKeyStore", "CustomKeyStoreInvalidStateException") => {}
+        ("ConnectCustomKeyStore", "CloudHsmClusterNotActiveException") => {
+            let (wanted, found) = ("t".to_owned(), Vec::new());
+            world.cluster.fail(HsmError::TokenNotInitialised { wanted, found });
+        }
         // No proxy is ever reached, and what failed must be disconnected first.
         ("ConnectCustomKeyStore", "CustomKeyStoreInvalidStateException") => {
             let proxied = json!({"CustomKeyStoreId": world.create_store(public("xks")).await});
@@ -58,12 +69,37 @@ async fn connection(world: &World, operation: &str, error: &str) -> Option<Value
     Some(named)
 }
 
+/// What a proxy says for this error, while a store is made of it or changed.
+fn proxied(error: &str) -> Option<Says> {
+    Some(match error {
+        "XksProxyUriUnreachableException" => Says::Nothing,
+        "XksProxyIncorrectAuthenticationCredentialException" => {
+            Says::Refuses(401, "AuthenticationFailedException")
+        }
+        "XksProxyInvalidResponseException" => Says::Garbage,
+        "XksProxyInvalidConfigurationException" => Says::Refuses(404, "InvalidUriPathException"),
+        _ => return None,
+    })
+}
+
+/// A key of a proxy that KMS takes, but for its status.
+fn external_key(status: &str) -> Says {
+    Says::Key(json!({
+        "keySpec": "AES_256", "keyUsage": ["ENCRYPT", "DECRYPT"], "keyStatus": status,
+    }))
+}
+
 async fn created(world: &World, error: &str) -> Option<Value> {
+    if let Some(says) = proxied(error) {
+        world.proxy.says(says);
+        return Some(public("xks"));
+    }
     let (there, new) = match error {
         "CloudHsmClusterInUseException" => (cluster("one", CLUSTER), cluster("two", CLUSTER)),
         "CustomKeyStoreNameInUseException" => {
             (cluster("one", CLUSTER), cluster("one", OTHER_CLUSTER))
         }
+        "CloudHsmClusterNotFoundException" => (public("one"), cluster("two", NO_CLUSTER)),
         "LimitExceededException" => {
             for n in 0..9 {
                 world.create_store(public(&format!("store{n}"))).await;
@@ -95,10 +131,18 @@ async fn updated(world: &World, error: &str) -> Option<Value> {
     world.create_store(public("near")).await;
     let own = json!({"XksProxyUriEndpoint": "https://own.example.com"});
     let xks = world.create_store(with(public("own"), own)).await;
+    if let Some(says) = proxied(error) {
+        world.proxy.says(says);
+        let path = json!({"XksProxyUriPath": "/new/kms/xks/v1"});
+        return Some(with(json!({"CustomKeyStoreId": xks}), path));
+    }
     let (id, change) = match error {
         "CustomKeyStoreNotFoundException" => (NO_ID, json!({"NewCustomKeyStoreName": "n"})),
         "CustomKeyStoreNameInUseException" => {
             (hsm.as_str(), json!({"NewCustomKeyStoreName": "near"}))
+        }
+        "CloudHsmClusterNotFoundException" => {
+            (hsm.as_str(), json!({"CloudHsmClusterId": NO_CLUSTER}))
         }
         "CloudHsmClusterNotRelatedException" => {
             (hsm.as_str(), json!({"CloudHsmClusterId": OTHER_CLUSTER}))
@@ -127,6 +171,22 @@ async fn updated(world: &World, error: &str) -> Option<Value> {
 
 /// Keys and random bytes of stores.
 async fn used(world: &World, operation: &str, error: &str) -> Option<Value> {
+    if error.starts_with("XksKey") {
+        let id = world.create_store(public("xks")).await;
+        world.set_connection(&id, Connection::Connected).await;
+        let body = json!({
+            "CustomKeyStoreId": id, "Origin": "EXTERNAL_KEY_STORE", "XksKeyId": "k",
+        });
+        match error {
+            "XksKeyInvalidConfigurationException" => world.proxy.says(external_key("DISABLED")),
+            "XksKeyAlreadyInUseException" => {
+                world.proxy.says(external_key("ENABLED"));
+                world.kms("CreateKey", body.clone()).await;
+            }
+            _ => {}
+        }
+        return Some(body);
+    }
     let id = match error {
         "CustomKeyStoreNotFoundException" => NO_ID.to_owned(),
         "CustomKeyStoreInvalidStateException" => world.create_store(cluster("hsm", CLUSTER)).await,
@@ -140,13 +200,4 @@ async fn used(world: &World, operation: &str, error: &str) -> Option<Value> {
         "CreateKey" => with(body, json!({"Origin": "AWS_CLOUDHSM"})),
         _ => with(body, json!({"NumberOfBytes": 8})),
     })
-}
-
-/// A store that a later release connected has no device here.
-pub async fn without_driver() -> Failed {
-    let world = World::new().await;
-    let id = world.create_store(cluster("hsm", CLUSTER)).await;
-    world.set_connection(&id, Connection::Connected).await;
-    let body = json!({"NumberOfBytes": 8, "CustomKeyStoreId": id});
-    failing::server_fault(&world, "GenerateRandom", &body).await
 }

@@ -6,10 +6,20 @@ use serde_json::{Value, json};
 
 use super::{BREAKS, Broken, Message, Seeded, second, with};
 
-type Context = BTreeMap<String, String>;
+pub type Context = BTreeMap<String, String>;
 
-fn context(pairs: &[(&str, &str)]) -> Context {
+pub fn context(pairs: &[(&str, &str)]) -> Context {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+/// As the API shows it.
+pub fn key_id(bytes: &[u8], multi_region: bool) -> String {
+    let id = hex::encode(bytes);
+    if multi_region {
+        format!("mrk-{id}")
+    } else {
+        format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
+    }
 }
 
 struct Blob {
@@ -20,14 +30,10 @@ struct Blob {
 
 impl Blob {
     fn new(random: &mut Seeded, multi_region: bool, context: Context, plaintext: Vec<u8>) -> Self {
-        let (material, id) = (random.bytes(32), hex::encode(random.bytes(16)));
-        let key_id = if multi_region {
-            format!("mrk-{id}")
-        } else {
-            format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
-        };
+        let (material, id) = (random.bytes(32), random.bytes(16));
+        let key_id = key_id(&id, multi_region);
         let mut header = vec![1, 2, 2, 0, 0x43, 1, 1, u8::from(multi_region)];
-        header.extend(hex::decode(id).unwrap());
+        header.extend(id);
         header.extend(&second::key_material_id(&material, &key_id)[..16]);
         let message = Message {
             key: material,
@@ -181,6 +187,16 @@ fn negative(blob: &Blob, other: &Blob, random: &mut Seeded) -> Vec<Value> {
 
 fn contexts(blob: &Blob, wrong: &mut impl FnMut(&str, &[u8], Value)) {
     let sealed = blob.message.seal();
+    wrong_contexts(&blob.context, |why, context| {
+        wrong(why, &sealed, json!({ "context": context }));
+    });
+    for (why, aad) in wrong_encodings(&blob.context) {
+        wrong(why, &Message { aad, ..blob.message.clone() }.forge(Broken::Nothing), json!({}));
+    }
+}
+
+/// Contexts that are not the one of the negative cases, purpose: test and tenant: 42.
+pub fn wrong_contexts(right: &Context, mut wrong: impl FnMut(&str, Context)) {
     for (why, pairs) in [
         ("context: none", &[][..]),
         ("context: a pair missing", &[("purpose", "test")][..]),
@@ -193,20 +209,23 @@ fn contexts(blob: &Blob, wrong: &mut impl FnMut(&str, &[u8], Value)) {
         ("context: keys and values exchanged", &[("test", "purpose"), ("42", "tenant")][..]),
         ("context: borders moved", &[("purposet", "est"), ("tenant", "42")][..]),
     ] {
-        wrong(why, &sealed, json!({ "context": context(pairs) }));
+        let context = context(pairs);
+        assert_ne!(context, *right);
+        wrong(why, context);
     }
+}
+
+/// The same context, written out in ways that are not the format's.
+pub fn wrong_encodings(context: &Context) -> [(&'static str, Vec<u8>); 5] {
     let mut unsorted = 2u32.to_be_bytes().to_vec();
     for text in ["tenant", "42", "purpose", "test"] {
         second::item(&mut unsorted, text.as_bytes());
     }
-    let json = serde_json::to_vec(&blob.context).unwrap();
-    for (why, aad) in [
+    [
         ("context sealed unsorted", unsorted),
-        ("context sealed without its count", second::blob_aad(&blob.context)[4..].to_vec()),
-        ("context sealed as JSON", json),
+        ("context sealed without its count", second::blob_aad(context)[4..].to_vec()),
+        ("context sealed as JSON", serde_json::to_vec(context).unwrap()),
         ("context sealed without lengths", b"purposetesttenant42".to_vec()),
         ("context not sealed in", vec![]),
-    ] {
-        wrong(why, &Message { aad, ..blob.message.clone() }.forge(Broken::Nothing), json!({}));
-    }
+    ]
 }
