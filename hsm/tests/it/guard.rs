@@ -120,6 +120,8 @@ fn hangs_open_the_circuit_whatever_is_answered_between_them() {
     // It answers probes, so it is given another chance; which it loses by the next hang.
     wait_until("a probe closes it", || wrap(&guard).is_ok());
     unavailable(guard.wrap(&root(), &key(), b"hang"), "no answer");
+    // The caller's time ran from the queue, the device's from the start of the call.
+    wait_until("the thread is lost", || guard.status().hanging == 4);
     unavailable(wrap(&guard), "has not worked for");
     // Once all have come back, an answer counts again.
     device.set(Mood::Works);
