@@ -9,6 +9,7 @@ use claviger_hsm::tpm::{QUIET, TpmConfig, TpmHsm};
 use claviger_hsm::{HsmError, KeyBytes, RootKeyId};
 use std::any::type_name;
 use std::cell::RefCell;
+use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,8 @@ pub const AUTH: &str = "correct-horse-7";
 pub struct Swtpm {
     dir: tempfile::TempDir,
     pub port: u16,
+    /// While these are held no other test takes the ports, not even between two starts.
+    _ports: [File; 2],
     process: RefCell<Option<Child>>,
 }
 
@@ -46,11 +49,10 @@ pub fn on_swtpm<F: Fn()>(_test: F, body: impl FnOnce(&Swtpm)) {
 
 impl Swtpm {
     pub fn start() -> Self {
-        // Another process may take the ports between our looking and swtpm's.
         for _ in 0..20 {
-            let port = free_ports();
+            let (port, ports) = free_ports();
             let dir = tempfile::tempdir().unwrap();
-            let swtpm = Self { dir, port, process: RefCell::new(None) };
+            let swtpm = Self { dir, port, _ports: ports, process: RefCell::new(None) };
             if swtpm.try_start() {
                 return swtpm;
             }
@@ -154,16 +156,25 @@ impl Drop for Swtpm {
     }
 }
 
-/// A port that is free and has a free one after it.
-fn free_ports() -> u16 {
-    for _ in 0..100 {
-        let first = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX - 1 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
+/// A port that is free and has a free one after it: below those that the system gives to whoever
+/// connects, and taken by file locks from the tests that run beside this one.
+fn free_ports() -> (u16, [File; 2]) {
+    // Every test has a process of its own, and so begins elsewhere.
+    let first = 10_000 + u16::try_from(std::process::id() * 2 % 9_000).unwrap();
+    for port in (first..19_998).chain(10_000..first).step_by(2) {
+        if let (Some(one), Some(other)) = (take(port), take(port + 1)) {
+            return (port, [one, other]);
         }
     }
     panic!("no two free ports in a row");
+}
+
+fn take(port: u16) -> Option<File> {
+    let name = format!("swtpm-{port}.lock");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let lock = File::options().create(true).truncate(false).write(true).open(path).unwrap();
+    let is_free = lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok();
+    is_free.then_some(lock)
 }
 
 pub fn root_id() -> RootKeyId {
