@@ -12,11 +12,11 @@ use super::*;
 
 const DIR: &str = "AUDIT_TEST_CHILD_DIR";
 
-/// Runs one of the ignored tests below as a process of its own.
+/// Runs a test below in a process of its own, where it finds the directory and is the victim.
 fn child(test: &str, dir: &Path) -> Child {
     let (_, module) = module_path!().split_once("::").unwrap();
     Command::new(std::env::current_exe().unwrap())
-        .args([&format!("{module}::{test}"), "--exact", "--ignored", "--nocapture"])
+        .args([&format!("{module}::{test}"), "--exact", "--nocapture"])
         .env(DIR, dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -24,11 +24,10 @@ fn child(test: &str, dir: &Path) -> Child {
         .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the child of an_acknowledged_record_survives_kill_9"]
-async fn victim() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
-    let (log, _) = Log::open_with(Path::new(&dir), &KEY, CLUSTER, SMALL).unwrap();
+/// Appends until it is killed, and prints what was acknowledged.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn append_for_ever(dir: &Path) {
+    let (log, _) = Log::open_with(dir, &KEY, CLUSTER, SMALL).unwrap();
     let log = Arc::new(log);
     for task in 0..32 {
         let log = Arc::clone(&log);
@@ -46,6 +45,9 @@ async fn victim() {
 
 #[test]
 fn an_acknowledged_record_survives_kill_9() {
+    if let Some(dir) = std::env::var_os(DIR) {
+        return append_for_ever(Path::new(&dir));
+    }
     let mut temp = TempDir::new();
     let mut acknowledged = BTreeMap::new();
     let (mut total, mut torn) = (0, 0);
@@ -57,7 +59,7 @@ fn an_acknowledged_record_survives_kill_9() {
             acknowledged.clear();
         }
         let dir = temp.log();
-        let mut victim = child("victim", &dir);
+        let mut victim = child("an_acknowledged_record_survives_kill_9", &dir);
         let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
         let reader = std::thread::spawn(move || {
             let acks = lines.map_while(Result::ok).filter_map(|line| {
@@ -91,11 +93,10 @@ fn an_acknowledged_record_survives_kill_9() {
     assert!(total > 1000);
 }
 
-#[tokio::test]
-#[ignore = "the child of a_full_disk_refuses_records_until_there_is_space"]
-async fn filler() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
-    let (log, _) = Log::open_with(Path::new(&dir), &KEY, CLUSTER, SMALL).unwrap();
+/// Appends until the disk is full, and again once the parent has made space.
+#[tokio::main(flavor = "current_thread")]
+async fn append_until_full(dir: &Path) {
+    let (log, _) = Log::open_with(dir, &KEY, CLUSTER, SMALL).unwrap();
     let mut last = 0;
     let full = loop {
         match log.append(&event("fill")).await {
@@ -134,6 +135,9 @@ fn fill(dir: &Path, mut filler: Child, make_space: impl FnOnce(&Child)) {
 
 #[test]
 fn a_full_disk_refuses_records_until_there_is_space() {
+    if let Some(dir) = std::env::var_os(DIR) {
+        return append_until_full(Path::new(&dir));
+    }
     let temp = TempDir::new();
     let disk = temp.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
@@ -150,7 +154,8 @@ fn a_full_disk_refuses_records_until_there_is_space() {
     std::fs::write(&ballast, vec![1; 3 << 20]).unwrap();
     let dir = disk.join("log");
     let filled = std::panic::catch_unwind(|| {
-        fill(&dir, child("filler", &dir), |_| std::fs::remove_file(&ballast).unwrap());
+        let filler = child("a_full_disk_refuses_records_until_there_is_space", &dir);
+        fill(&dir, filler, |_| std::fs::remove_file(&ballast).unwrap());
     });
     Command::new("umount").arg(&disk).status().unwrap();
     filled.unwrap();

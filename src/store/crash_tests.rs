@@ -23,13 +23,10 @@ async fn open(dir: &Path) -> (Embedded, u64) {
     (store, last.0)
 }
 
-/// Not a test of its own: what the parent starts and kills. Writes for ever, and prints
-/// `task revision` for every acknowledged commit.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by `acknowledged_rows_survive_kill`"]
-async fn child() {
-    let Some(dir) = std::env::var_os(DIRECTORY) else { return };
-    let (store, last) = open(Path::new(&dir)).await;
+/// What the parent starts and kills: prints `task revision` for every acknowledged commit.
+#[tokio::main(flavor = "multi_thread")]
+async fn commit_for_ever(dir: &Path) {
+    let (store, last) = open(dir).await;
     let (store, revisions) = (Arc::new(store), Arc::new(AtomicU64::new(last)));
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| tokio::spawn(write_for_ever(task, store.clone(), revisions.clone())))
@@ -66,10 +63,10 @@ async fn write_for_ever(task: u64, store: Arc<Embedded>, revisions: Arc<AtomicU6
     }
 }
 
-/// Starts the child, lets it live, and returns what it acknowledged.
+/// Starts the child, which is the first test below in a process of its own, lets it live, and returns what it acknowledged.
 fn run_and_kill(dir: &Path, life: Duration) -> Vec<(u64, u64)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::crash_tests::child", "--ignored", "--nocapture"])
+        .args(["--exact", "store::crash_tests::acknowledged_rows_survive_kill", "--nocapture"])
         .env(DIRECTORY, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -94,8 +91,16 @@ fn run_and_kill(dir: &Path, life: Duration) -> Vec<(u64, u64)> {
     reader.join().unwrap()
 }
 
-#[tokio::test]
-async fn acknowledged_rows_survive_kill() {
+#[test]
+fn acknowledged_rows_survive_kill() {
+    match std::env::var_os(DIRECTORY) {
+        Some(dir) => commit_for_ever(Path::new(&dir)),
+        None => kill_often(),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn kill_often() {
     let dir = tempfile::tempdir().unwrap();
     let (mut acknowledged, mut seed) = (0, 0x5eed_u64);
     for round in 0..ROUNDS {
