@@ -90,7 +90,7 @@ fn an_acknowledged_record_survives_kill_9() {
     }
     total += acknowledged.len();
     println!("{total} acknowledged, {torn} torn bytes");
-    assert!(total > 1000);
+    assert!(total > 200, "{total} tell too little");
 }
 
 /// Appends until the disk is full, and again once the parent has made space.

@@ -31,8 +31,11 @@ const ROUNDS: u64 = 200;
 const ROUNDS_OF_AN_ERA: u64 = 20;
 const LANES: u64 = 2;
 const WORKERS: usize = 6;
-/// How long the load lasts before the kill, in milliseconds.
+/// How long the load lasts before the kill, in milliseconds; and at least until so many writes are
+/// acknowledged, however slow the machine, unless that takes [`PATIENCE`].
 const LOAD_MS: std::ops::Range<u64> = 20..240;
+const LOAD_WRITES: u64 = 8;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Writes that were acknowledged; that were under way; of these, that had been carried out; and how
 /// often keys were rotated.
@@ -119,13 +122,17 @@ fn live(era: u64, rounds: u64, tally: &Tally) {
         }
         let load = LOAD_MS.start + numbers.below(LOAD_MS.end - LOAD_MS.start);
         let (address, admin) = (process.address, &deployment.admin);
+        let (written, began) = (AtomicU64::new(0), now());
         std::thread::scope(|scope| {
             for worker in &mut workers {
-                let ids = &ids;
+                let (ids, written) = (&ids, &written);
                 let mut client = Client::new(address, &admin.0, &admin.1);
-                scope.spawn(move || worker.load(&mut client, ids));
+                scope.spawn(move || worker.load(&mut client, ids, written));
             }
             std::thread::sleep(Duration::from_millis(load));
+            while written.load(Ordering::Relaxed) < LOAD_WRITES && began.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             process.kill();
         });
     }
