@@ -4,6 +4,10 @@ use std::sync::Mutex;
 
 pub trait Random: Debug + Send + Sync {
     fn fill(&self, out: &mut [u8]);
+    /// Fills with what need only be unique, such as the ids of requests: nothing that keeps a secret.
+    fn fill_id(&self, out: &mut [u8]) {
+        self.fill(out);
+    }
 }
 
 impl dyn Random + '_ {
@@ -15,7 +19,9 @@ impl dyn Random + '_ {
     }
     /// A random (version 4) UUID.
     pub fn uuid(&self) -> uuid::Uuid {
-        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+        let mut bytes = [0; 16];
+        self.fill_id(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
     /// `count` characters drawn evenly from `alphabet` (at most 256 of them).
     pub fn text(&self, count: usize, alphabet: &[u8]) -> String {
@@ -50,6 +56,10 @@ impl Random for SystemRandom {
     )]
     fn fill(&self, out: &mut [u8]) {
         getrandom::fill(out).expect("the kernel's random generator answers");
+    }
+    /// From a generator of the thread's own, seeded by the kernel: a system call less for each id.
+    fn fill_id(&self, out: &mut [u8]) {
+        rand::RngCore::fill_bytes(&mut rand::rng(), out);
     }
 }
 

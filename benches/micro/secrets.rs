@@ -47,7 +47,7 @@ async fn create(world: &Arc<World>, count: usize) -> Outcome<()> {
     for n in 0..count {
         let world = world.clone();
         calls.spawn(async move {
-            let arrival = Arrival { event_id: format!("{n:036}"), ..world.arrival.clone() };
+            let arrival = Arrival { event_id: format!("{n:036}").into(), ..world.arrival.clone() };
             let reply = (create.run)(&world.server, &world.caller, &arrival, &creation(n)).await;
             reply.map(drop).map_err(|fault| format!("{fault:?}"))
         });
@@ -227,7 +227,7 @@ async fn writes(dir: &Path) -> Outcome<()> {
         let world = world.clone();
         async move {
             let event = n.saturating_add(WRITTEN_SECRETS);
-            let arrival = Arrival { event_id: format!("{event:036}"), ..world.arrival.clone() };
+            let arrival = Arrival { event_id: format!("{event:036}").into(), ..world.arrival.clone() };
             let body = json!({
                 "SecretId": format!("bench/{:06}", n % WRITTEN_SECRETS),
                 "SecretString": "{\"username\":\"app\",\"password\":\"fedcba9876543210\"}",

@@ -78,6 +78,7 @@ impl World {
         let store = Store::open(backend, keys, random.clone(), true).await?;
         let server = Server {
             store,
+            node: None,
             root: Arc::new(root),
             devices,
             proxies: Arc::default(),
@@ -100,8 +101,8 @@ impl World {
         };
         let caller = user(&server).await?;
         let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
             region: REGION.parse()?,
             source_ip: "127.0.0.1".parse()?,
             endpoint: None,

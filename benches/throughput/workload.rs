@@ -133,7 +133,11 @@ fn user_policy() -> String {
                 "Effect": "Deny",
                 "Action": "*",
                 "Resource": "*",
-                "Condition": {"NotIpAddress": {"aws:SourceIp": ["127.0.0.0/8", "10.0.0.0/8"]}}
+                // What Secrets Manager asks of KMS for the user comes from nowhere.
+                "Condition": {
+                    "NotIpAddress": {"aws:SourceIp": ["127.0.0.0/8", "10.0.0.0/8"]},
+                    "Bool": {"aws:ViaAWSService": "false"}
+                }
             }
         ]
     })

@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
+use smol_str::SmolStr;
+use std::sync::Arc;
 
 use super::AuditError;
 use super::segment::MAX_EVENT_BYTES;
@@ -21,20 +23,20 @@ const MAX_NAME_BYTES: usize = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    pub event_version: String,
-    pub user_identity: UserIdentity,
+    pub event_version: SmolStr,
+    pub user_identity: Arc<UserIdentity>,
     #[serde(with = "iso_8601")]
     pub event_time: Timestamp,
     #[serde(serialize_with = "name")]
-    pub event_source: String,
+    pub event_source: SmolStr,
     #[serde(serialize_with = "name")]
-    pub event_name: String,
+    pub event_name: SmolStr,
     #[serde(serialize_with = "name")]
-    pub aws_region: String,
+    pub aws_region: SmolStr,
     #[serde(rename = "sourceIPAddress", serialize_with = "name")]
-    pub source_ip_address: String,
+    pub source_ip_address: SmolStr,
     #[serde(serialize_with = "text")]
-    pub user_agent: String,
+    pub user_agent: SmolStr,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
     pub error_code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
@@ -46,23 +48,23 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_event_details: Option<Value>,
     #[serde(rename = "requestID")]
-    pub request_id: String,
+    pub request_id: SmolStr,
     #[serde(rename = "eventID")]
-    pub event_id: String,
+    pub event_id: SmolStr,
     pub read_only: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
     pub event_type: EventType,
     pub management_event: bool,
-    pub recipient_account_id: String,
+    pub recipient_account_id: SmolStr,
     /// The same in both accounts' records of one cross-account call.
     #[serde(rename = "sharedEventID", default, skip_serializing_if = "Option::is_none")]
     pub shared_event_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub vpc_endpoint_id: Option<String>,
+    pub vpc_endpoint_id: Option<SmolStr>,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub vpc_endpoint_account_id: Option<String>,
-    pub event_category: String,
+    pub vpc_endpoint_account_id: Option<SmolStr>,
+    pub event_category: SmolStr,
     /// Ours, not CloudTrail's: how far the store had come when this was logged. A store that knows
     /// less than its own log was put back to an older state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,20 +111,20 @@ pub struct UserIdentity {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub identity_type: Option<IdentityType>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub principal_id: Option<String>,
+    pub principal_id: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub arn: Option<String>,
+    pub arn: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub account_id: Option<String>,
+    pub account_id: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub access_key_id: Option<String>,
+    pub access_key_id: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_context: Option<SessionContext>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub user_name: Option<String>,
+    pub user_name: Option<SmolStr>,
     /// The service that called on someone's behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub invoked_by: Option<String>,
+    pub invoked_by: Option<SmolStr>,
 }
 
 impl UserIdentity {
@@ -130,24 +132,24 @@ impl UserIdentity {
     pub fn anonymous() -> Self {
         Self {
             identity_type: Some(IdentityType::AwsAccount),
-            principal_id: Some(String::new()),
+            principal_id: Some(SmolStr::default()),
             account_id: Some("ANONYMOUS_PRINCIPAL".into()),
             ..Self::default()
         }
     }
 
     /// A call whose signature did not verify: the access key is a claim, not an identity.
-    pub fn unknown(claimed_access_key_id: Option<String>) -> Self {
+    pub fn unknown(claimed_access_key_id: Option<SmolStr>) -> Self {
         Self {
             identity_type: Some(IdentityType::Unknown),
-            principal_id: Some(String::new()),
+            principal_id: Some(SmolStr::default()),
             access_key_id: claimed_access_key_id,
             ..Self::default()
         }
     }
 
     /// A service's own event: rotation, deletion, expiry.
-    pub fn service(account_id: impl Into<String>, service: impl Into<String>) -> Self {
+    pub fn service(account_id: impl Into<SmolStr>, service: impl Into<SmolStr>) -> Self {
         Self {
             account_id: Some(account_id.into()),
             invoked_by: Some(service.into()),
@@ -205,11 +207,11 @@ pub struct SessionAttributes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resource {
-    pub account_id: String,
+    pub account_id: SmolStr,
     #[serde(rename = "type")]
-    pub resource_type: String,
+    pub resource_type: SmolStr,
     #[serde(rename = "ARN")]
-    pub arn: String,
+    pub arn: SmolStr,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,7 +241,7 @@ fn optional_text<S: Serializer>(value: &Option<String>, to: S) -> Result<S::Ok, 
     value.as_deref().map(|value| cut(value, MAX_TEXT_BYTES)).serialize(to)
 }
 
-fn optional_name<S: Serializer>(value: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+fn optional_name<S: Serializer>(value: &Option<SmolStr>, to: S) -> Result<S::Ok, S::Error> {
     value.as_deref().map(|value| cut(value, MAX_NAME_BYTES)).serialize(to)
 }
 

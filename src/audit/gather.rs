@@ -8,14 +8,16 @@
 
 use std::time::Duration;
 
-/// How long a batch waits at most. Beside what callers wait for their turn on a busy core, nothing.
-pub(super) const PATIENCE: Duration = Duration::from_millis(2);
+/// How long a batch waits at most, in looks for what has come: 2 ms. Beside what callers wait for their
+/// turn on a busy core, nothing.
+pub(super) const LOOK: Duration = Duration::from_micros(200);
+pub(super) const LOOKS: usize = 10;
 /// Waiting is worth while if so many records share the sync.
 const WORTH: usize = 5;
 /// Batches until it is tried again after it was not worth while.
 const REST: u32 = 512;
 /// A batch of so many shares its sync among enough.
-const FULL: usize = 16;
+pub(super) const FULL: usize = 24;
 
 /// Decides by what the last batches were like.
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ impl Gather {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gather, REST};
+    use super::{FULL, Gather, REST};
 
     #[test]
     fn a_lone_caller_never_waits() {
@@ -81,6 +83,6 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_large_already_does_not_wait() {
-        assert!(!Gather::default().waits(16, true));
+        assert!(!Gather::default().waits(FULL, true));
     }
 }

@@ -45,7 +45,7 @@ impl Drop for TempDir {
 pub(super) fn event(id: &str) -> Event {
     Event {
         event_version: "1.11".into(),
-        user_identity: UserIdentity {
+        user_identity: Arc::new(UserIdentity {
             identity_type: Some(IdentityType::IamUser),
             principal_id: Some("AIDAEXAMPLE".into()),
             arn: Some("arn:aws:iam::111122223333:user/Alice".into()),
@@ -53,7 +53,7 @@ pub(super) fn event(id: &str) -> Event {
             access_key_id: Some("AKIAEXAMPLE".into()),
             user_name: Some("Alice".into()),
             ..UserIdentity::default()
-        },
+        }),
         event_time: Timestamp(1_767_225_600_000),
         event_source: "kms.amazonaws.com".into(),
         event_name: "Encrypt".into(),
@@ -160,14 +160,14 @@ fn an_event_is_spelt_as_cloudtrail_does_and_round_trips() {
 #[test]
 fn what_a_client_makes_long_is_cut() {
     let mut event = event("e");
-    event.user_agent = "ü".repeat(5000);
+    event.user_agent = "ü".repeat(5000).into();
     event.request_parameters = Some(json!("x".repeat(300_000)));
     let bytes = event.to_json().unwrap();
     let json: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(json["userAgent"].as_str().unwrap().len(), 1024);
     assert_eq!(json["requestParameters"]["omitted"], true);
     assert_eq!(json["responseElements"], Value::Null);
-    event.user_agent = format!("a{}", "ü".repeat(600));
+    event.user_agent = format!("a{}", "ü".repeat(600)).into();
     let json: Value = serde_json::from_slice(&event.to_json().unwrap()).unwrap();
     assert_eq!(json["userAgent"].as_str().unwrap().len(), 1023);
 }

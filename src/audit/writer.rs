@@ -6,6 +6,7 @@
 //! durable; one that fails leaves no trace but a tail that is zeroed again.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -19,6 +20,7 @@ use super::recover::{self, Active, Opened};
 use super::segment::{self, MAX_BATCH_BYTES, MAX_EVENT_BYTES, MAX_LINE_BYTES};
 use super::space::{self, Ahead};
 use super::{AuditError, Durability, Options};
+use crate::failpoints::{self, Point};
 
 /// Records taken from the queue at once.
 const MAX_BATCH_RECORDS: usize = 1024;
@@ -138,11 +140,16 @@ impl Writer {
                 break;
             }
             if self.gather.waits(requests.len(), in_company) {
-                std::thread::sleep(gather::PATIENCE);
-                while requests.len() < MAX_BATCH_RECORDS
-                    && let Ok(request) = self.queue.try_recv()
-                {
-                    requests.push(request);
+                for _ in 0..gather::LOOKS {
+                    std::thread::sleep(gather::LOOK);
+                    while requests.len() < MAX_BATCH_RECORDS
+                        && let Ok(request) = self.queue.try_recv()
+                    {
+                        requests.push(request);
+                    }
+                    if requests.len() >= gather::FULL {
+                        break;
+                    }
                 }
                 self.gather.learn(requests.len());
             }
@@ -215,7 +222,7 @@ impl Writer {
             self.roll()?;
         }
         let at = self.active.used;
-        if let Err(error) = self.active.file.write_all_at(&self.lines, at) {
+        if let Err(error) = self.write_lines(at) {
             let error = AuditError::io("writing", &self.active.path, error);
             return Err(if error.passes() { self.rewind().err().unwrap_or(error) } else { error });
         }
@@ -224,11 +231,14 @@ impl Writer {
         }
         // Never retried, full disk or not: after one failed sync the kernel may call pages clean
         // that it could not write, and the next sync would succeed over a hole.
-        self.active.file.sync_data().map_err(|error| AuditError::Io {
+        let synced =
+            failpoints::strike(Point::AuditSync).and_then(|()| self.active.file.sync_data());
+        synced.map_err(|error| AuditError::Io {
             doing: "syncing",
             path: self.active.path.clone(),
             source: error.into(),
         })?;
+        failpoints::reach(Point::AuditSynced);
         self.active.used = at + self.lines.len() as u64;
         if self.ahead.is_none() {
             self.prepare_ahead(None);
@@ -240,6 +250,16 @@ impl Writer {
             );
         }
         Ok(())
+    }
+
+    fn write_lines(&self, at: u64) -> io::Result<()> {
+        failpoints::strike(Point::AuditWrite)?;
+        if failpoints::tears(Point::AuditTorn) {
+            let (half, _) = self.lines.split_at(self.lines.len() / 2);
+            self.active.file.write_all_at(half, at)?;
+            failpoints::reach(Point::AuditTorn);
+        }
+        self.active.file.write_all_at(&self.lines, at)
     }
 
     /// The batch is safe: moves the head and wakes whoever waits.

@@ -1,15 +1,15 @@
 //! What is known of a request: condition keys and their values.
 use crate::policy;
 use crate::types::Tags;
-use std::borrow::Cow;
+use smol_str::SmolStr;
 
 /// Condition keys and their values. Names are compared without regard to case.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions(pub(super) policy::Conditions<'static>);
 
 impl Conditions {
-    pub fn add(&mut self, key: &'static str, value: impl Into<String>) {
-        self.0.set(key, value.into());
+    pub fn add(&mut self, key: &'static str, value: impl Into<SmolStr>) {
+        self.0.set(key, value);
     }
     pub fn add_all<'v>(&mut self, key: &'static str, values: impl Iterator<Item = &'v String>) {
         self.0.set_list(key, values.cloned());
@@ -60,12 +60,12 @@ impl Conditions {
     }
     /// The pairs of the encryption context: each key in lower case, with its values. Keys that
     /// differ in case only are one key with several.
-    pub fn encryption_context(&self) -> impl Iterator<Item = (&str, &[Cow<'static, str>])> {
+    pub fn encryption_context(&self) -> impl Iterator<Item = (&str, &[SmolStr])> {
         let key = |name| str::strip_prefix(name, "kms:encryptioncontext:").map(|key| (key, name));
         self.0.keys().filter_map(key).map(|(key, name)| (key, self.0.values(name)))
     }
     /// Every key with its values.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &[Cow<'static, str>])> {
+    pub fn all(&self) -> impl Iterator<Item = (&str, &[SmolStr])> {
         self.0.keys().map(|key| (key, self.0.values(key)))
     }
     /// The value of a condition key in lower case that has exactly one.

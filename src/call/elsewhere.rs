@@ -5,6 +5,8 @@ use crate::audit::{Event, EventType};
 use crate::types::{AccountId, Arn, Region};
 use crate::wire::{self, ServiceError};
 use serde_json::{Value, json};
+use smol_str::format_smolstr;
+use std::sync::Arc;
 
 type ErrorOf<O> = <<O as Operation>::Service as Service>::Error;
 
@@ -39,7 +41,7 @@ impl<'a> Call<'a> {
         let outcome = self.containing(request, inner).await;
         self.region = here;
         if let Some(event) = self.trail.last_event() {
-            event.user_identity.invoked_by = Some(O::Service::SOURCE.into());
+            Arc::make_mut(&mut event.user_identity).invoked_by = Some(O::Service::SOURCE.into());
         }
         outcome
     }
@@ -69,8 +71,8 @@ impl<'a> Call<'a> {
             self.now,
             answer,
         );
-        event.aws_region = self.region.to_string();
-        event.event_id = self.random().uuid().to_string();
+        event.aws_region = self.region.as_str().into();
+        event.event_id = format_smolstr!("{}", self.random().uuid());
         self.trail.contain(&mut trail);
         match outcome {
             // A change is undone with the rest if the call fails after all.

@@ -10,21 +10,22 @@ use crate::services;
 use crate::types::{Arn, Principal, PrincipalKind, Region, Timestamp};
 use crate::wire::Fault;
 use serde_json::{Map, Value};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// What is known of a request before anything of its body is read.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    pub request_id: String,
-    pub event_id: String,
+    pub request_id: SmolStr,
+    pub event_id: SmolStr,
     /// The region of the credential scope.
     pub region: Region,
     /// The client's address: its own connection's, or what a trusted proxy says.
     pub source_ip: IpAddr,
     /// The endpoint that it came through, if it did not come over the API's own listener.
     pub endpoint: Option<Arc<Endpoint>>,
-    pub user_agent: String,
+    pub user_agent: SmolStr,
     pub tls: Option<TlsDetails>,
 }
 
@@ -32,12 +33,12 @@ impl Arrival {
     /// Of a call that a service makes inside the server: it comes over no network.
     pub fn within(random: &dyn Random, region: &Region, service: &str) -> Self {
         Self {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: format_smolstr!("{}", random.uuid()),
+            event_id: format_smolstr!("{}", random.uuid()),
             region: region.clone(),
             source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             endpoint: None,
-            user_agent: service.to_owned(),
+            user_agent: service.into(),
             tls: None,
         }
     }
@@ -52,8 +53,8 @@ impl Arrival {
         let secure = self.tls.is_some() || self.is_within();
         conditions.add("aws:securetransport", if secure { "true" } else { "false" });
         conditions.add("aws:requestedregion", region.as_str());
-        conditions.add("aws:currenttime", now.whole_secs().to_string());
-        conditions.add("aws:epochtime", now.secs().to_string());
+        conditions.add("aws:currenttime", now.whole_secs().to_smolstr());
+        conditions.add("aws:epochtime", now.secs().to_smolstr());
         conditions.add("aws:useragent", self.user_agent.as_str());
     }
 
@@ -65,7 +66,7 @@ impl Arrival {
         if self.is_within() {
             return;
         }
-        let address = self.source_ip.to_string();
+        let address = self.source_ip.to_smolstr();
         match &self.endpoint {
             None => conditions.add("aws:sourceip", address),
             Some(endpoint) => {
@@ -141,7 +142,7 @@ pub(crate) struct Trail {
     /// Events of what happened within the call, and, once it is done, its own.
     inner: Vec<Inner>,
     /// Who called, if that came out in the call only.
-    identity: Option<UserIdentity>,
+    identity: Option<Arc<UserIdentity>>,
 }
 
 impl Trail {
@@ -164,6 +165,10 @@ impl Trail {
     pub(super) fn events(&self) -> Vec<Event> {
         self.inner.iter().map(|inner| inner.event.clone()).collect()
     }
+    /// The events of what has happened whatever becomes of the call.
+    pub(super) fn so_far(&self) -> impl Iterator<Item = &Event> {
+        self.inner.iter().filter(|inner| !inner.with_the_call).map(|inner| &inner.event)
+    }
     /// The events of what has happened: with what the call did, or without.
     pub(super) fn take_events(&mut self, committed: bool) -> Vec<Event> {
         let all = std::mem::take(&mut self.inner).into_iter();
@@ -171,14 +176,14 @@ impl Trail {
         happened.map(|inner| inner.event).collect()
     }
     pub(super) fn identify(&mut self, caller: &Caller) {
-        self.identity = Some(identity(caller));
+        self.identity = Some(identity(caller).into());
     }
     pub(super) fn touch(&mut self, kind: &str, account: &str, arn: &str) {
         if self.resources.iter().all(|r| r.arn != arn) {
             self.resources.push(Resource {
-                account_id: account.to_owned(),
-                resource_type: kind.to_owned(),
-                arn: arn.to_owned(),
+                account_id: account.into(),
+                resource_type: kind.into(),
+                arn: arn.into(),
             });
         }
     }
@@ -213,8 +218,8 @@ pub(super) fn of_call(
     trail: &mut Trail,
     now: Timestamp,
 ) -> Event {
-    let account = caller.principal.account.to_string();
-    let who = trail.identity.take().unwrap_or_else(|| identity(caller));
+    let account = caller.principal.account.as_str().into();
+    let who = trail.identity.take().unwrap_or_else(|| identity(caller).into());
     let mut event = blank(arrival, called, who, account, now);
     event.resources = std::mem::take(&mut trail.resources);
     let additional = std::mem::take(&mut trail.additional);
@@ -225,21 +230,21 @@ pub(super) fn of_call(
 pub(super) fn blank(
     arrival: &Arrival,
     called: Called<'_>,
-    user_identity: UserIdentity,
-    recipient_account_id: String,
+    user_identity: Arc<UserIdentity>,
+    recipient_account_id: SmolStr,
     now: Timestamp,
 ) -> Event {
     Event {
-        event_version: EVENT_VERSION.into(),
+        event_version: SmolStr::new_static(EVENT_VERSION),
         user_identity,
         event_time: now.whole_secs(),
         event_source: called.source.into(),
         event_name: called.name.into(),
-        aws_region: arrival.region.to_string(),
+        aws_region: arrival.region.as_str().into(),
         // CloudTrail record contents, "sourceIPAddress": a service is named.
         source_ip_address: match arrival.is_within() {
             true => arrival.user_agent.clone(),
-            false => arrival.source_ip.to_string(),
+            false => arrival.source_ip.to_smolstr(),
         },
         user_agent: arrival.user_agent.clone(),
         error_code: None,
@@ -257,9 +262,9 @@ pub(super) fn blank(
         recipient_account_id,
         shared_event_id: None,
         store_revision: None,
-        vpc_endpoint_id: arrival.endpoint.as_ref().map(|endpoint| endpoint.id.clone()),
+        vpc_endpoint_id: arrival.endpoint.as_ref().map(|endpoint| endpoint.id.as_str().into()),
         vpc_endpoint_account_id: None,
-        event_category: "Management".into(),
+        event_category: SmolStr::new_static("Management"),
         tls_details: arrival.tls.clone(),
     }
 }
@@ -276,9 +281,9 @@ pub(super) fn on_behalf(
 ) -> Event {
     let called = Called { source, name, read_only: true };
     let mut event = of_call(call.caller, call.arrival, called, &mut trail, call.now);
-    event.user_identity.invoked_by = Some(via.principal());
-    event.source_ip_address = via.principal();
-    event.user_agent = via.principal();
+    Arc::make_mut(&mut event.user_identity).invoked_by = Some(via.principal().into());
+    event.source_ip_address = via.principal().into();
+    event.user_agent = via.principal().into();
     event.tls_details = None;
     event.vpc_endpoint_id = None;
     event.request_parameters = Some(parameters);
@@ -301,8 +306,8 @@ fn web_identity(principal: &Principal, provider: Option<&Arn>) -> UserIdentity {
     }
     UserIdentity {
         identity_type: Some(IdentityType::WebIdentityUser),
-        principal_id: Some(principal.unique_id.clone()),
-        user_name: principal.user_name.clone(),
+        principal_id: Some(principal.unique_id.as_str().into()),
+        user_name: principal.user_name.as_deref().map(Into::into),
         ..UserIdentity::default()
     }
 }
@@ -347,9 +352,9 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         PrincipalKind::Service { .. } => {
             return UserIdentity {
                 identity_type: Some(IdentityType::Unknown),
-                principal_id: Some(principal.unique_id.clone()),
-                arn: Some(principal.arn.to_string()),
-                account_id: Some(principal.account.to_string()),
+                principal_id: Some(principal.unique_id.as_str().into()),
+                arn: Some((&principal.arn).into()),
+                account_id: Some(principal.account.as_str().into()),
                 ..UserIdentity::default()
             };
         }
@@ -364,13 +369,13 @@ pub fn identity(caller: &Caller) -> UserIdentity {
     });
     UserIdentity {
         identity_type: Some(kind),
-        principal_id: Some(principal.unique_id.clone()),
-        arn: Some(principal.arn.to_string()),
-        account_id: Some(principal.account.to_string()),
-        access_key_id: Some(caller.access_key_id.clone()),
-        user_name: principal.user_name.clone(),
+        principal_id: Some(principal.unique_id.as_str().into()),
+        arn: Some((&principal.arn).into()),
+        account_id: Some(principal.account.as_str().into()),
+        access_key_id: Some(caller.access_key_id.as_str().into()),
+        user_name: principal.user_name.as_deref().map(Into::into),
         session_context: context,
         // A registered service that acts for its user.
-        invoked_by: caller.door().map(|door| door.service.clone()),
+        invoked_by: caller.door().map(|door| door.service.as_str().into()),
     }
 }

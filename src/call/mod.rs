@@ -13,6 +13,7 @@ mod outbox;
 mod pipeline;
 mod quota;
 mod reattempts;
+mod recorded;
 mod server;
 mod temporary;
 mod token;
@@ -26,7 +27,7 @@ pub use heavy::Heavy;
 pub use operation::{
     Empty, Entry, Operation, OperationError, Reply, Run, Service, ServiceTable, Speech,
 };
-pub use outbox::{Outbox, Part, ReplayError, replay};
+pub use outbox::{Outbox, Part, ReplayError, inherit, owners, replay};
 pub use pipeline::{refuse, service_event};
 pub use reattempts::Reattempts;
 pub use server::Server;
@@ -40,9 +41,10 @@ use crate::authorize::{
 use crate::policy::Policy;
 use crate::quotas::{Quota, Secret, Throttled};
 use crate::random::Random;
-use crate::store::Tx;
+use crate::store::{Freshness, Tx};
 use crate::types::{AccountId, Arn, Principal, PrincipalKind, Region, Timestamp};
 use serde_json::Value;
+use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +70,7 @@ pub struct Call<'a> {
     /// How the rotations ended that it put an end to, and how long they took: counted likewise.
     rotations: Vec<(&'static str, Duration)>,
     /// The id that the event of the call made on the caller's behalf will have, while there is one.
-    inner_event: Option<String>,
+    inner_event: Option<SmolStr>,
     /// Whether a conflict makes it run once more. It is one request all the same.
     again: bool,
     /// What other hosts said yes to in an earlier attempt at the same request: they are not asked again,
@@ -85,7 +87,7 @@ struct Use {
     key_id: String,
     operation: &'static str,
     /// The event that tells of it.
-    event_id: String,
+    event_id: SmolStr,
 }
 
 impl<'a> Call<'a> {
@@ -95,13 +97,14 @@ impl<'a> Call<'a> {
         arrival: &'a Arrival,
         now: Timestamp,
         again: bool,
+        freshness: Freshness,
     ) -> Self {
         Self {
             server,
             arrival,
             caller,
             now,
-            tx: server.store.begin(),
+            tx: server.store.begin_with(freshness),
             trail: event::Trail::default(),
             region: &arrival.region,
             via: None,
@@ -340,7 +343,7 @@ impl<'a> Call<'a> {
         inner: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let outer_via = self.via.replace(via);
-        let event_id = self.random().uuid().to_string();
+        let event_id = format_smolstr!("{}", self.random().uuid());
         let outer_event = self.inner_event.replace(event_id.clone());
         let outer_trail = std::mem::take(&mut self.trail);
         let outer_counted = std::mem::take(&mut self.counted);
@@ -355,7 +358,7 @@ impl<'a> Call<'a> {
         let mut event =
             event::on_behalf(self, via, name, source, parameters, inner_trail, fault.as_ref());
         event.event_id = event_id;
-        event.aws_region = self.region.to_string();
+        event.aws_region = self.region.as_str().into();
         self.trail.happened(event);
         outcome
     }
@@ -381,6 +384,7 @@ macro_rules! service {
         $name:ident {
             error: $error:ty,
             source: $source:literal,
+            $(freshness: $freshness:ident,)?
             signing_name: $signing:literal,
             protocol: $speech:ident { $($field:ident : $value:expr),* $(,)? },
             model: $file:literal $(,)?
@@ -392,6 +396,7 @@ macro_rules! service {
 
         impl $crate::call::Service for $name {
             const SOURCE: &'static str = $source;
+            $(const FRESHNESS: $crate::store::Freshness = $crate::store::Freshness::$freshness;)?
             type Error = $error;
             fn table() -> &'static $crate::call::ServiceTable {
                 &TABLE

@@ -2,7 +2,7 @@
 use super::{Arrival, Call, Server};
 use crate::authorize::Caller;
 use crate::quotas::Throttled;
-use crate::store::StoreError;
+use crate::store::{Freshness, StoreError};
 use crate::wire::{Fault, Model, ServiceError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -13,6 +13,8 @@ use std::pin::Pin;
 pub trait Service: 'static {
     /// CloudTrail's `eventSource`.
     const SOURCE: &'static str;
+    /// How old what its operations read may be.
+    const FRESHNESS: Freshness = Freshness::Latest;
     type Error: OperationError;
     fn table() -> &'static ServiceTable;
     fn model() -> &'static Model;

@@ -1,14 +1,17 @@
 //! The event of a call that changes something commits in the same transaction as its change. It
 //! waits in the outbox until the audit log has it; what a crash leaves there is logged at the next
-//! start. So there is no change without an event, whenever the power goes.
-use super::Server;
+//! start. So there is no change without an event, whenever the power goes. Each of several nodes has a part
+//! of the outbox for itself, and a log. What a node that is gone left behind another one makes its own
+//! first, in one transaction, and then logs as its own.
+use super::{Server, announced};
 use crate::audit::{AuditError, Event};
+use crate::nodes::{ThisNode, Turn};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The events of one call: its own, and those of calls made on the caller's behalf.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,13 +32,28 @@ pub struct Outbox {
     logged: Mutex<Vec<String>>,
     /// Committed events that the log refused: tried again until it takes them.
     refused: Mutex<Vec<(String, Vec<Event>)>>,
+    /// Commits whose outcome nobody was told: what waits of them, if it does, is logged once that is known.
+    unsure: Mutex<Vec<Unsure>>,
     /// Whether the log refused the last event it was given.
     log_fails: AtomicBool,
 }
 
+#[derive(Debug)]
+struct Unsure {
+    /// Under which its events wait.
+    id: String,
+    /// Those that the log was given all the same.
+    told: Vec<String>,
+}
+
 impl Outbox {
-    pub(super) fn put(tx: &mut Tx<'_>, id: &str, events: Vec<Event>) -> Result<(), StoreError> {
-        tx.put(&[id], Waiting { events }).map(drop)
+    pub(super) fn put(
+        server: &Server,
+        tx: &mut Tx<'_>,
+        id: &str,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError> {
+        tx.put(&server.own_key(id), Waiting { events }).map(drop)
     }
 
     /// Logs the events of a call. Those of a change, which wait in the outbox under `id`, are tried
@@ -58,6 +76,41 @@ impl Outbox {
             (_, None) => {}
         }
         outcome
+    }
+
+    /// Notes that a commit failed with which events were to wait under `id`. It may have taken effect, or
+    /// do so yet. `told`: the ids of those events that are logged all the same.
+    pub(super) fn doubt(&self, id: &str, told: Vec<String>, error: &StoreError) {
+        if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
+            hold(&self.unsure).push(Unsure { id: id.to_owned(), told });
+        }
+    }
+
+    /// Logs the events of commits that took effect without anybody being told.
+    pub async fn settle(&self, server: &Server) -> Result<(), StoreError> {
+        let mut unsure = std::mem::take(&mut *hold(&self.unsure));
+        while let Some(one) = unsure.pop() {
+            if let Err(error) = self.settle_one(server, &one).await {
+                unsure.push(one);
+                hold(&self.unsure).append(&mut unsure);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_one(&self, server: &Server, unsure: &Unsure) -> Result<(), StoreError> {
+        let (key, mut tx) = (server.own_key(&unsure.id), server.store.begin());
+        let Some(waiting) = tx.get::<Waiting>(&key).await? else {
+            // It may still be under way. This comes after it, and conflicts with it if it takes effect.
+            tx.delete::<Waiting>(&key)?;
+            return tx.commit().await;
+        };
+        let mut events = waiting.events.clone();
+        events.retain(|event| unsure.told.iter().all(|told| *told != event.event_id));
+        // What the log refuses now, it is given again.
+        drop(self.log(server, Some(&unsure.id), events).await);
+        Ok(())
     }
 
     /// Refuses a change that could not be logged: it would take effect and yet be answered as
@@ -108,7 +161,7 @@ impl Outbox {
             }
             let mut tx = server.store.begin();
             for id in &batch {
-                tx.delete::<Waiting>(&[id])?;
+                tx.delete::<Waiting>(&server.own_key(id))?;
             }
             if let Err(error) = tx.commit().await {
                 hold(&self.logged).extend(batch);
@@ -145,33 +198,100 @@ pub async fn replay(
     server: &Server,
     mut known: impl FnMut(Part) -> Result<HashSet<String>, AuditError>,
 ) -> Result<usize, ReplayError> {
-    if server.store.begin().list_all::<Waiting>(1).await?.is_empty() {
+    if waiting(server, &server.store.begin(), 1).await?.is_empty() {
         return Ok(0);
     }
     let (mut ids, mut searched, mut missing) = (known(Part::Recent)?, Part::Recent, 0);
     loop {
         let mut tx = server.store.begin();
-        let waiting = tx.list_all::<Waiting>(BATCH).await?;
+        let waiting = waiting(server, &tx, BATCH).await?;
         if waiting.is_empty() {
             return Ok(missing);
         }
-        for (key, waiting) in &waiting {
+        for (id, waiting) in &waiting {
             let is_lost = |ids: &HashSet<String>| {
-                waiting.events.iter().any(|event| !ids.contains(&event.event_id))
+                waiting.events.iter().any(|event| !ids.contains(event.event_id.as_str()))
             };
             // A store that could not be written to may hold events that were logged long ago.
             if searched == Part::Recent && is_lost(&ids) {
                 (ids, searched) = (known(Part::Whole)?, Part::Whole);
             }
-            let lost = waiting.events.iter().filter(|event| !ids.contains(&event.event_id));
+            let lost = waiting.events.iter().filter(|event| !ids.contains(event.event_id.as_str()));
             for event in lost {
                 server.audit.record(std::slice::from_ref(event)).await?;
                 missing += 1;
             }
-            if let Some(id) = key.first() {
-                tx.delete::<Waiting>(&[id])?;
-            }
+            tx.delete::<Waiting>(&server.own_key(id))?;
         }
         tx.commit().await?;
     }
+}
+
+/// What waits in this node's part of the outbox, by id.
+async fn waiting(
+    server: &Server,
+    tx: &Tx<'_>,
+    limit: usize,
+) -> Result<Vec<(String, Arc<Waiting>)>, StoreError> {
+    let own: Vec<&str> = server.node.iter().map(ThisNode::id).collect();
+    Ok(tx.list::<Waiting>(&own, None, limit).await?.records)
+}
+
+/// The nodes that have something in the outbox, or announced.
+pub async fn owners(server: &Server) -> Result<BTreeSet<String>, StoreError> {
+    let mut all = owners_of::<Waiting>(&server.store.begin()).await?;
+    all.extend(announced::owners(server).await?);
+    Ok(all)
+}
+
+/// The first parts of all keys of a table whose keys have two, or fewer.
+pub(super) async fn owners_of<R: Record>(tx: &Tx<'_>) -> Result<BTreeSet<String>, StoreError> {
+    /// After every id.
+    const END: &str = "\u{10ffff}";
+    let mut found = BTreeSet::new();
+    loop {
+        let last: Vec<&str> = found.last().into_iter().flat_map(|id: &String| [id.as_str(), END]).collect();
+        let next = tx.list_deep::<R>(&[], &last, 1).await?.records;
+        let Some((key, _)) = next.into_iter().next() else { return Ok(found) };
+        let new = key.into_iter().next().is_some_and(|id| found.insert(id));
+        if !new {
+            return Ok(found);
+        }
+    }
+}
+
+/// Makes this node's own what another one left in the outbox that is gone for good, and logs it. `turn`
+/// is held by every commit of it, so that no two nodes do. Answers how many events that were. The other's
+/// own log may have them too, if it was lost before the outbox had forgotten them: under the same ids.
+pub async fn inherit(server: &Server, from: &str, turn: &Turn<'_>) -> Result<usize, ReplayError> {
+    let mut events = 0;
+    loop {
+        let mut tx = server.store.begin();
+        turn.hold(&mut tx).await?;
+        let left = tx.list::<Waiting>(&[from], None, BATCH).await?.records;
+        if left.is_empty() {
+            break;
+        }
+        let mut mine = Vec::new();
+        for (id, _) in left {
+            let Some(waiting) = tx.get::<Waiting>(&[from, &id]).await? else { continue };
+            tx.delete::<Waiting>(&[from, &id])?;
+            Outbox::put(server, &mut tx, &id, waiting.events.clone())?;
+            mine.push((id, waiting.events.clone()));
+        }
+        if let Err(error) = tx.commit().await {
+            mine.iter().for_each(|(id, _)| server.outbox.doubt(id, Vec::new(), &error));
+            return Err(error.into());
+        }
+        for (id, its_events) in mine {
+            events += its_events.len();
+            server.outbox.log(server, Some(&id), its_events).await?;
+        }
+    }
+    for interrupted in server.announced_by(Some(from)).await? {
+        let by = serde_json::json!({ "leftBy": from, "wrappedBy": server.root.wrapped_by() });
+        server.conclude(interrupted, "interrupted", by).await?;
+        events += 1;
+    }
+    Ok(events)
 }

@@ -1,22 +1,20 @@
 //! The way of every call: request quota → model check → typed decode → execute → commit (a conflict
 //! runs the whole call again) → audit → encode. No answer leaves before its event is durable.
 use super::event::{self, Called, Trail};
+use super::recorded::recorded;
 use super::{
     Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service, encoded_message,
     quota, temporary,
 };
 use crate::audit::{self, Event, EventType, UserIdentity};
 use crate::authorize::Caller;
+use crate::failpoints::{self, Point};
 use crate::last_use::LastUse;
 use crate::quotas::Throttled;
 use crate::store::StoreError;
 use crate::types::{AccountId, Arn, Region, Timestamp};
-use crate::wire::model::Shape;
 use crate::wire::{Fault, OperationModel, Rejection, ServiceError, json};
-use serde_json::Value;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use smol_str::{SmolStr, format_smolstr};
 
 /// Conflicts that one call outlives. Beyond it the caller is asked to slow down: so many rivals for
 /// the same rows are a load problem, not a bug.
@@ -47,9 +45,10 @@ pub(super) async fn run<O: Operation>(
     };
     let id = done.in_outbox.then_some(arrival.event_id.as_str());
     if let Err(error) = server.outbox.log(server, id, done.events).await {
-        tracing::error!(request = arrival.request_id, %error, "the audit log refused an event");
+        tracing::error!(request = arrival.request_id.as_str(), %error, "the audit log refused an event");
         return Err(Fault::internal());
     }
+    failpoints::reach(Point::Answer);
     done.reply
 }
 
@@ -84,7 +83,7 @@ async fn attempt<O: Operation>(
                 return refused::<O>(caller, arrival, body, now, rejection.fault(protocol));
             }
         };
-        let mut call = Call::begin(server, caller, arrival, now, attempt > 0);
+        let mut call = Call::begin(server, caller, arrival, now, attempt > 0, O::Service::FRESHNESS);
         call.asked = asked;
         let executed = request.execute(&mut call).await;
         asked = std::mem::take(&mut call.asked);
@@ -99,7 +98,7 @@ async fn attempt<O: Operation>(
                     // The commit's outcome may be unknown, and its event lie in the outbox: this one
                     // must not pass for it. The others may, so that none is logged twice.
                     if let Some(own) = done.events.last_mut() {
-                        own.event_id = server.random.uuid().to_string();
+                        own.event_id = format_smolstr!("{}", server.random.uuid());
                     }
                     return done;
                 }
@@ -133,12 +132,18 @@ async fn commit<O: Operation>(
     let in_outbox = !call.tx.is_read_only();
     if in_outbox {
         call.server.outbox.check()?;
-        Outbox::put(&mut call.tx, &call.arrival.event_id, trail.events())?;
+        Outbox::put(call.server, &mut call.tx, &call.arrival.event_id, trail.events())?;
     }
-    call.tx.commit().await?;
+    if let Err(error) = call.tx.commit().await {
+        if in_outbox {
+            let told = trail.so_far().map(|event| event.event_id.to_string()).collect();
+            call.server.outbox.doubt(&call.arrival.event_id, told, &error);
+        }
+        return Err(error);
+    }
     for used in call.uses {
         let last = LastUse {
-            operation: used.operation.to_owned(),
+            operation: SmolStr::new_static(used.operation),
             at: call.now,
             event_id: used.event_id,
             request_id: call.arrival.request_id.clone(),
@@ -168,7 +173,7 @@ fn failed<O: Operation>(
     let fault = error.fault();
     if fault.is_ours() {
         // The caller learns nothing of our insides; the log learns everything, once.
-        tracing::error!(request = arrival.request_id, operation = O::NAME, %error, "call failed");
+        tracing::error!(request = arrival.request_id.as_str(), operation = O::NAME, %error, "call failed");
     }
     let event = finish::<O>(caller, arrival, body, trail, now, Err(&fault));
     let mut events = trail.take_events(false);
@@ -210,42 +215,6 @@ pub(super) fn finish<O: Operation>(
     event
 }
 
-/// Picks the members that may be logged. Only they are parsed: a secret beside them is passed over
-/// unread. With a shape, moments are spelled as CloudTrail spells them.
-fn recorded(body: &[u8], allowed: &[&str], shape: Option<&Shape>) -> Option<Value> {
-    if allowed.is_empty() || body.is_empty() {
-        return None;
-    }
-    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
-    let names = |entry: &&str| entry.split(['.', '=', ':']).next().unwrap_or_default().to_owned();
-    let allowed_names: Vec<String> = allowed.iter().map(names).collect();
-    let picked = members
-        .into_iter()
-        .filter(|(name, _)| allowed_names.iter().any(|allowed| allowed == name))
-        .filter_map(|(name, raw)| Some((name.into_owned(), serde_json::from_str(raw.get()).ok()?)))
-        .collect();
-    let mut picked = Value::Object(picked);
-    if let Some(shape) = shape {
-        spell_dates(&mut picked, shape);
-    }
-    Some(audit::parameters(&picked, allowed)).filter(|v| !v.is_null())
-}
-
-/// `1660171107` becomes `Aug 10, 2022, 10:38:27 PM`, wherever the model has a moment.
-fn spell_dates(value: &mut Value, shape: &Shape) {
-    if shape.is_timestamp() {
-        if let Some(moment) = value.as_f64().and_then(Timestamp::from_epoch) {
-            *value = audit::date_text(moment).into();
-        }
-        return;
-    }
-    for member in shape.members() {
-        if let Some(value) = value.get_mut(member.name()) {
-            spell_dates(value, member.shape());
-        }
-    }
-}
-
 /// Records a request that did not get as far as an operation, and answers its fault.
 pub async fn refuse(
     server: &Server,
@@ -257,12 +226,13 @@ pub async fn refuse(
 ) -> Fault {
     let called = Called { source, name, read_only: false };
     let account = identity.account_id.clone().unwrap_or_default();
-    let mut event = event::blank(arrival, called, identity, account, server.clock.now());
+    let now = server.clock.now();
+    let mut event = event::blank(arrival, called, identity.into(), account.into(), now);
     event::mark_failed(&mut event, Some(&fault));
     match server.outbox.log(server, None, vec![event]).await {
         Ok(()) => fault,
         Err(error) => {
-            tracing::error!(request = arrival.request_id, %error, "the audit log refused an event");
+            tracing::error!(request = arrival.request_id.as_str(), %error, "the audit log refused an event");
             Fault::internal()
         }
     }
@@ -280,9 +250,9 @@ pub fn service_event(
     let mut event = own_event(server, source, name, account.as_str(), region);
     let (kind, arn) = resource;
     event.resources = vec![audit::Resource {
-        account_id: account.to_string(),
-        resource_type: kind.to_owned(),
-        arn: arn.to_string(),
+        account_id: account.as_str().into(),
+        resource_type: kind.into(),
+        arn: arn.as_str().into(),
     }];
     event
 }
@@ -302,7 +272,7 @@ fn own_event(server: &Server, source: &str, name: &str, account: &str, region: &
     let called = Called { source, name, read_only: false };
     let identity = UserIdentity::service(account, source);
     let now = server.clock.now();
-    let mut event = event::blank(&arrival, called, identity, account.to_owned(), now);
+    let mut event = event::blank(&arrival, called, identity.into(), account.into(), now);
     event.event_type = EventType::AwsServiceEvent;
     event
 }
@@ -316,8 +286,11 @@ impl Server {
     ) -> Result<(), super::outbox::ReplayError> {
         let Some(id) = events.first().map(|e| e.event_id.clone()) else { return Ok(()) };
         self.outbox.check()?;
-        Outbox::put(&mut tx, &id, events.clone())?;
-        tx.commit().await?;
+        Outbox::put(self, &mut tx, &id, events.clone())?;
+        if let Err(error) = tx.commit().await {
+            self.outbox.doubt(&id, Vec::new(), &error);
+            return Err(error.into());
+        }
         self.outbox.log(self, Some(&id), events).await?;
         Ok(())
     }

@@ -4,7 +4,8 @@ use super::assemble::{self, Seams};
 use super::{StartError, device};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::control::{self, AskError, Command, Output};
+use crate::control::{self, AskError, Command, Output, Progress};
+use crate::devices::Devices;
 use crate::functions::Functions;
 use crate::machines::Machines;
 use crate::random::SystemRandom;
@@ -61,11 +62,20 @@ pub(super) fn run(
 }
 
 pub(super) async fn done(at: &Where, command: Command) -> Result<Output, Failure> {
+    done_telling(at, command, &progress).await
+}
+
+/// Likewise, and `progress` says how far it is.
+pub(super) async fn done_telling(
+    at: &Where,
+    command: Command,
+    progress: Progress<'_>,
+) -> Result<Output, Failure> {
     let (data, config) = at.deployment()?;
-    match control::ask(&data, &command, &progress).await {
+    match control::ask(&data, &command, progress).await {
         Ok(output) => Ok(output),
         Err(AskError::NobodyThere) => match config {
-            Some(config) => Ok(alone(at, &config, command).await?),
+            Some(config) => Ok(alone(at, &config, command, progress).await?),
             None => {
                 let text = format!("no server is running in {}: give --config", data.display());
                 Err(StartError::Other(text).into())
@@ -108,9 +118,23 @@ fn deployment_in(dir: &Path) -> PathBuf {
 }
 
 /// Opens the deployment as `serve` does, and closes it again.
-async fn alone(at: &Where, config: &Config, command: Command) -> Result<Output, StartError> {
-    let seams = Seams {
-        devices: device::configured(config, at.insecure_software_root)?,
+async fn alone(
+    at: &Where,
+    config: &Config,
+    command: Command,
+    progress: Progress<'_>,
+) -> Result<Output, StartError> {
+    let seams = seams(config, device::configured(config, at.insecure_software_root)?)?;
+    let opened = assemble::open(&config.data, seams).await?;
+    let outcome = control::execute(&opened.server, &config.data, command, progress).await;
+    opened.close().await?;
+    outcome.map_err(|error| StartError::Other(error.to_string()))
+}
+
+/// What a deployment is opened with that is not served.
+pub(super) fn seams(config: &Config, devices: Arc<Devices>) -> Result<Seams, StartError> {
+    Ok(Seams {
+        devices,
         proxies: Arc::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
@@ -121,11 +145,8 @@ async fn alone(at: &Where, config: &Config, command: Command) -> Result<Output, 
         services: Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?,
         machines: Machines::default(),
         public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
-    };
-    let opened = assemble::open(&config.data, seams).await?;
-    let outcome = control::execute(&opened.server, &config.data, command, &progress).await;
-    opened.log.close().await?;
-    outcome.map_err(|error| StartError::Other(error.to_string()))
+        store: config.store.clone(),
+    })
 }
 
 fn progress(events: u64) {

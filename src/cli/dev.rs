@@ -6,6 +6,7 @@ use super::serve::{Sockets, bind, serve, stop_signal};
 use super::{DevArguments, StartError, device};
 use crate::call::Server;
 use crate::clock::MovableClock;
+use crate::config::StoreSettings;
 use crate::devices::Devices;
 use crate::functions::{self, Functions};
 use crate::http::{DevTools, Proxies, check_plain_allowed};
@@ -117,6 +118,7 @@ async fn start(
         issuers: Arc::default(),
         machines: Machines::default(),
         public_url: None,
+        store: StoreSettings::default(),
     };
     // Before it listens: who can connect may also tell it to stop.
     let stop = stop_signal();

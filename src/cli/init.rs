@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         issuers: Arc::default(),
         machines: Machines::default(),
         public_url: None,
+        store: config.store.clone(),
     };
     super::run_async(async {
         let account = &config.account;
@@ -46,7 +47,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
             print(&text)
         };
         let opened = assemble::create(&config.data, seams, first).await?;
-        opened.log.close().await?;
+        opened.close().await?;
         print(&format!(
             "The deployment in {} is ready. Serve it with: claviger serve --config {}\n",
             config.data.display(),

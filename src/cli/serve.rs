@@ -1,4 +1,5 @@
 //! `claviger serve`: serves a deployment until it is told to stop.
+use super::anchored;
 use super::assemble::{self, Opened, Seams};
 use super::xks::{self, XksReload, XksSocket};
 use super::{ConfigArguments, StartError, device, endpoints, sealed};
@@ -11,9 +12,11 @@ use crate::federation::Issuers;
 use crate::functions::Functions;
 use crate::http::{Admin, DevTools, Entrance, Front, Limits, Listener, Proxies, Tls};
 use crate::machines::Machines;
+use crate::nodes::{self, ThisNode};
 use crate::random::SystemRandom;
 use crate::rotation::{Dispatch, Scheduler};
 use crate::services::Services;
+use crate::store::StoreError;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::quiet::tpm_libraries(&config);
     super::harden();
     super::logging::start(true);
+    super::follow_plan()?;
     let tls = config.tls.as_ref().map(super::tls).transpose()?;
     let mut entrances = Vec::new();
     for endpoint in &config.endpoints {
@@ -50,6 +54,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         issuers: Arc::new(issuers),
         machines,
         public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
+        store: config.store.clone(),
     };
     super::run_async(async {
         // Before anything listens: who can connect may also tell it to stop.
@@ -89,10 +94,6 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
 /// dropped, and its client tries again a second later; the usual 128 are a burst of ten milliseconds.
 const BACKLOG: u32 = 4096;
 
-/// What this process calls itself in leases on rotations. A store has one process at a time, so that
-/// what it finds under this name is what it, or its predecessor, left behind.
-const NODE: &str = "local";
-
 /// Where a server listens.
 pub(super) struct Sockets {
     pub api: TcpListener,
@@ -124,11 +125,14 @@ pub(super) async fn serve(
     dev: Option<DevTools>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
-    let Opened { server, data, log, lock: _lock } = opened;
+    let (server, data) = (opened.server.clone(), opened.data.clone());
+    let anchor = opened.anchor.clone();
+    let anchor = anchor.map(|anchor| tokio::spawn(anchored::follow(anchor, server.clone())));
     let work = tokio::spawn(background::run(server.clone()));
     let devices = tokio::spawn(background::watch_devices(server.clone()));
+    let stopped = or_fenced(stopped, &server);
     let invoke = Arc::new(Dispatch::new(server.clone(), own_address(&sockets)));
-    let scheduler = Scheduler::new(server.clone(), NODE.into(), invoke);
+    let scheduler = Scheduler::new(server.clone(), nodes::name(server.node.as_ref()).into(), invoke);
     let rotations = tokio::spawn(scheduler.run());
     let commands = listen_for_commands(&server, data);
     let admin = Admin::new(server.clone());
@@ -180,8 +184,30 @@ pub(super) async fn serve(
     }
     server.last_uses.reads.hurry();
     background::sweep(&server).await;
-    log.close().await?;
-    Ok(())
+    if let Some(task) = anchor {
+        task.abort();
+    }
+    opened.close().await?;
+    match server.node.as_ref().is_some_and(ThisNode::is_fenced) {
+        true => Err(StartError::Store(StoreError::ReadOnly(
+            "this node was removed from the deployment, or another process has taken its place".into(),
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Until the stop is asked for, or this is no node of its deployment any more.
+fn or_fenced(stopped: watch::Receiver<bool>, server: &Arc<Server>) -> watch::Receiver<bool> {
+    let (end, ended) = watch::channel(false);
+    let membership = background::keep_membership(server.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = asked(stopped) => {}
+            () = membership => {}
+        }
+        end.send_replace(true);
+    });
+    ended
 }
 
 /// Where functions that run on this machine reach the API.

@@ -1,5 +1,6 @@
 //! Why a command failed, and the exit code that says so.
 use crate::audit::AuditError;
+use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::http::{ListenError, TlsError};
 use crate::root_of_trust::RootError;
@@ -24,6 +25,8 @@ pub enum StartError {
     Data { path: PathBuf, what: String },
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Backup(#[from] BackupError),
     #[error("audit log: {0}")]
     Audit(#[from] AuditError),
     #[error("cannot listen on {address}: {error}")]
@@ -50,6 +53,13 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Setup(_) | Self::Tls(_) | Self::Plain(_) => 3,
+            Self::Backup(error) => match error {
+                BackupError::Broken { .. } | BackupError::Store(_) | BackupError::Root(_) => 5,
+                BackupError::Io { .. }
+                | BackupError::Exists { .. }
+                | BackupError::Busy { .. }
+                | BackupError::GivenUp => 1,
+            },
             Self::Device(_)
             | Self::NoDevice(_)
             | Self::Root(RootError::Device(_) | RootError::Unreachable { .. }) => 4,

@@ -115,6 +115,8 @@ impl Admin {
             let (open, refused) = (sum(|c| &c.open), sum(|c| &c.refused));
             self.server.metrics.connections(open, refused, sum(|c| &c.timed_out));
         }
+        let age = self.server.store.knowledge_age().unwrap_or_default();
+        self.server.metrics.store_knowledge(age);
         page(StatusCode::OK, METRICS, self.server.metrics.text())
     }
 }

@@ -191,6 +191,9 @@ async fn watch<C: Future>(
             }
             let now = progress.now();
             if now >= deadline {
+                if progress.ends_handling(now) {
+                    continue;
+                }
                 if progress.is(Phase::Idle) && !progress.is_ending() {
                     counters.idle_closed.fetch_add(1, Relaxed);
                     end(connection.as_mut());

@@ -2,19 +2,23 @@
 //! operation, and back again in the protocol that was spoken.
 use super::answer::{Answer, respond};
 use super::entrance::{Entrance, Malformed};
+use super::shares::Shares;
 use super::stand_in::{Somebody, StandIn};
+use super::unbroken::Unbroken;
 use super::{Admin, DevTools, Handler, Incoming, Refusal, issuer, machine_credentials};
 use crate::api;
 use crate::audit::{TlsDetails, UserIdentity};
 use crate::authorize::Caller;
 use crate::call::{self, Arrival, Entry, Server, ServiceTable, Speech};
-use crate::identity::{Credentials, Unknown};
+use crate::identity::{Callers, Credentials, Unknown};
 use crate::sigv4::{self, AuthError, Claim, SigningKeyCache};
+use crate::store::Freshness;
 use crate::types::{AccountId, Arn, Principal, Region};
 use crate::wire::query::Form;
 use crate::wire::{Fault, Protocol, query};
 use bytes::Bytes;
 use http::{Method, Response, header, request::Parts};
+use smol_str::format_smolstr;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +30,8 @@ const SKEW_SECONDS: i64 = 300;
 const GLOBAL_SKEW_SECONDS: i64 = 900;
 /// Calls under way at once. Each holds at most a body and an answer: a few hundred MiB in all.
 const CALLS: usize = 1024;
+/// Of which those whose caller is known may be so many: the rest are on their way to it.
+const SHARED_CALLS: usize = CALLS - 128;
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";
 
@@ -38,7 +44,10 @@ struct Inner {
     server: Arc<Server>,
     /// Places for calls under way.
     calls: Arc<Semaphore>,
+    /// And how many of them each account may have.
+    shares: Arc<Shares>,
     signing_keys: Arc<SigningKeyCache>,
+    callers: Arc<Callers>,
     stand_in: Arc<StandIn>,
     entrance: Entrance,
     /// Health and metrics on this listener too: only where it is loopback.
@@ -65,20 +74,21 @@ impl Handler for Front {
             return response;
         }
         let Ok(permit) = self.0.calls.clone().try_acquire_owned() else {
-            return self.refuse(Refusal::Busy);
+            return shed(&request);
         };
-        // A task of its own: a client that goes away must not leave a call half done. It takes its
-        // place with it, so that clients who go away cannot pile calls up.
+        // A client that goes away must not leave a call half done. The call takes its place with it, so
+        // that clients who go away cannot pile calls up.
         let inner = self.0.clone();
-        let answer = async move {
+        let answer = Unbroken::new(async move {
             let response = inner.answer_all(request).await;
             drop(permit);
             response
-        };
-        match tokio::spawn(answer).await {
+        });
+        match answer.await {
             Ok(response) => response,
-            Err(error) => {
-                tracing::error!(%error, "a call did not end");
+            // The panic's own message has been logged where it happened.
+            Err(_) => {
+                tracing::error!("a call panicked");
                 let answer = Answer {
                     protocol: Protocol::Json,
                     target: None,
@@ -97,10 +107,21 @@ impl Handler for Front {
 impl Front {
     pub fn new(server: Arc<Server>, admin: Option<Admin>, dev: Option<DevTools>) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS));
+        let shares = Arc::new(Shares::new(SHARED_CALLS));
         let signing_keys = Arc::new(SigningKeyCache::new());
         let (entrance, dev) = (Entrance::default(), dev.map(Arc::new));
-        let stand_in = Arc::default();
-        Self(Arc::new(Inner { server, calls, signing_keys, stand_in, entrance, admin, dev }))
+        let (callers, stand_in) = (Arc::default(), Arc::default());
+        Self(Arc::new(Inner {
+            server,
+            calls,
+            shares,
+            signing_keys,
+            callers,
+            stand_in,
+            entrance,
+            admin,
+            dev,
+        }))
     }
 
     /// Whom a request proves to come from: the first part of an answer, for measuring by itself. What
@@ -109,7 +130,7 @@ impl Front {
         let mut arrival = self.0.arrival(request, request.peer.ip());
         let target = target(&request.head, &request.body).ok()?;
         let proved = self.0.authenticate(&mut arrival, request, &target).await;
-        proved.ok().map(|caller| caller.principal)
+        proved.ok().map(|caller| caller.principal.clone())
     }
 
     /// The same API at another listener. What is for this machine only is left out where others'
@@ -121,7 +142,9 @@ impl Front {
         Self(Arc::new(Inner {
             server: self.0.server.clone(),
             calls: self.0.calls.clone(),
+            shares: self.0.shares.clone(),
             signing_keys: self.0.signing_keys.clone(),
+            callers: self.0.callers.clone(),
             stand_in: self.0.stand_in.clone(),
             entrance,
             admin: self.0.admin.clone().filter(|_| direct),
@@ -187,13 +210,13 @@ impl Inner {
         let text = |name| request.head.headers.get(name).and_then(|v| v.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
         Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: format_smolstr!("{}", random.uuid()),
+            event_id: format_smolstr!("{}", random.uuid()),
             // Until a credential scope says otherwise.
             region: self.default_region(),
             source_ip,
             endpoint: self.entrance.endpoint.clone(),
-            user_agent: text(header::USER_AGENT).unwrap_or_default().to_owned(),
+            user_agent: text(header::USER_AGENT).unwrap_or_default().into(),
             tls: request.tls.as_ref().map(|tls| TlsDetails {
                 tls_version: tls.version.into(),
                 cipher_suite: tls.cipher_suite.into(),
@@ -233,7 +256,14 @@ impl Inner {
             Ok(caller) => {
                 let service = target.service.signing_name;
                 self.server.note_access(&caller, service, &arrival.region);
-                self.run(arrival, &caller, &target, &request.body).await
+                match self.shares.enter(&caller.principal.account) {
+                    Some(_share) => self.run(arrival, &caller, &target, &request.body).await,
+                    None => {
+                        let identity = call::identity(&caller);
+                        let fault = Fault::throttled(protocol);
+                        Err(self.refuse(arrival, Some(&target), identity, fault).await)
+                    }
+                }
             }
             Err((identity, fault)) => {
                 Err(self.refuse(arrival, Some(&target), identity, fault).await)
@@ -276,18 +306,18 @@ impl Inner {
         arrival: &mut Arrival,
         request: &Incoming,
         target: &Target,
-    ) -> Result<Caller, (UserIdentity, Fault)> {
+    ) -> Result<Arc<Caller>, (UserIdentity, Fault)> {
         let protocol = target.service.protocol();
         let head = &request.head;
         if target.entry.is_some_and(|entry| entry.unsigned) {
             arrival.region = Region::global();
-            return Ok(Caller::of(Principal::nobody(&target.account_of_role())));
+            return Ok(Arc::new(Caller::of(Principal::nobody(&target.account_of_role()))));
         }
         let claim = match sigv4::parse(head) {
             Ok(claim) => claim,
             Err(error) => return Err((claimed_by(head), fault_of(&error, protocol))),
         };
-        let claimed = || UserIdentity::unknown(Some(claim.access_key_id().to_owned()));
+        let claimed = || UserIdentity::unknown(Some(claim.access_key_id().into()));
         // The global services take any region in the scope; policies and events must not let the
         // caller choose one by it.
         let region = match target.service.speech {
@@ -304,7 +334,7 @@ impl Inner {
                 }
                 Unknown::Expired => fault_of(&AuthError::ExpiredToken, protocol),
                 Unknown::Store(error) => {
-                    let request = &arrival.request_id;
+                    let request = arrival.request_id.as_str();
                     tracing::error!(request, %error, "cannot look up an access key");
                     Fault::internal()
                 }
@@ -313,7 +343,7 @@ impl Inner {
         };
         let server = &self.server;
         let (id, token) = (claim.access_key_id(), claim.session_token());
-        let mut tx = server.store.begin();
+        let mut tx = server.store.begin_with(Freshness::Bounded);
         let wall = server.clock.wall();
         let (is_there, known) =
             match Credentials::look_up(&mut tx, &server.root, id, token, wall).await {
@@ -336,7 +366,14 @@ impl Inner {
         // Without the secret nothing is proved.
         let known = known.ok_or_else(|| refused(Unknown::Nobody))?;
         self.stand_in.note(stand_in, &claim, &known);
-        known.caller(&mut tx, &server.services).await.map_err(refused)
+        let state = server.store.state_number();
+        if let Some(caller) = self.callers.kept(&known, state) {
+            return Ok(caller);
+        }
+        let caller = known.caller(&mut tx, &server.services).await.map_err(refused)?;
+        let caller = Arc::new(caller);
+        self.callers.keep(&known, state, &caller);
+        Ok(caller)
     }
 
     /// The same work whether the key is known or not.
@@ -383,6 +420,13 @@ impl Inner {
     }
 }
 
+/// Refuses what there is no place for, as the service that is meant says it: SDKs come again later.
+fn shed(request: &Incoming) -> Response<Bytes> {
+    let target = target(&request.head, &request.body).ok();
+    let protocol = target.as_ref().map_or(Protocol::Json, |target| target.service.protocol());
+    respond(Answer { protocol, target, outcome: Err(Fault::throttled(protocol)) }, "")
+}
+
 /// Reads which operation is meant. A JSON service is named by the target header, a Query service by
 /// its parameters, in the body or, for presigned requests, in the query string.
 pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
@@ -423,7 +467,7 @@ pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fau
 /// Who says to have sent a request that was not read far enough to know.
 fn claimed_by(head: &Parts) -> UserIdentity {
     match sigv4::claimed_access_key_id(head) {
-        Some(id) => UserIdentity::unknown(Some(id.to_owned())),
+        Some(id) => UserIdentity::unknown(Some(id.into())),
         None => UserIdentity::anonymous(),
     }
 }

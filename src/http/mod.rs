@@ -18,9 +18,11 @@ mod listener;
 mod machine_credentials;
 mod progress;
 mod sealed;
+mod shares;
 mod stand_in;
 mod stream;
 mod tls;
+mod unbroken;
 mod xks;
 
 #[cfg(test)]

@@ -9,7 +9,8 @@
 //! HTTP/2   Head ─► Idle ◄─► Serving (streams > 0)
 //! ```
 //!
-//! In `Serving` the deadlines are the request's own (`exchange`) and this module sets none.
+//! In `Serving` the deadline is that of the handler of an HTTP/1 request; its body's, and those of
+//! HTTP/2 streams, are the request's own (`exchange`).
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -40,6 +41,7 @@ pub(super) enum Phase {
 pub(super) struct Progress {
     began: Instant,
     head_ms: u64,
+    handling_ms: u64,
     write_ms: u64,
     idle_ms: u64,
     http2_idle_ms: u64,
@@ -54,6 +56,8 @@ pub(super) struct Progress {
     http2: AtomicBool,
     inexact: AtomicBool,
     ending: AtomicBool,
+    /// The handler has had its time.
+    overdue: AtomicBool,
     cut: AtomicBool,
 }
 
@@ -63,6 +67,7 @@ impl Progress {
         Progress {
             began: Instant::now(),
             head_ms,
+            handling_ms: millis(limits.handling),
             write_ms: millis(limits.write),
             idle_ms: millis(limits.idle),
             http2_idle_ms: millis(limits.http2_idle),
@@ -75,6 +80,7 @@ impl Progress {
             http2: AtomicBool::new(false),
             inexact: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            overdue: AtomicBool::new(false),
             cut: AtomicBool::new(false),
         }
     }
@@ -171,6 +177,16 @@ impl Progress {
         self.enter(Phase::Serving, NONE);
     }
 
+    /// The request is whole and its handler is asked. A timer of the request's own would cost a lock.
+    pub(super) fn handling_began(&self) {
+        self.overdue.store(false, Relaxed);
+        self.enter(Phase::Serving, self.handling_ms);
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        self.overdue.load(Relaxed)
+    }
+
     pub(super) fn response_ready(&self) {
         self.enter(Phase::Writing, self.write_ms);
     }
@@ -204,6 +220,16 @@ impl Progress {
 
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Relaxed)
+    }
+
+    /// Tells a handler whose time is over, once; it has to be polled then.
+    pub(super) fn ends_handling(&self, now: u64) -> bool {
+        let is_over = self.is(Phase::Serving) && now >= self.due.load(Relaxed);
+        if is_over {
+            self.due.store(NONE, Relaxed);
+            self.overdue.store(true, Relaxed);
+        }
+        is_over
     }
 
     pub(super) fn cut(&self) {

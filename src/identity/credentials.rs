@@ -77,6 +77,11 @@ impl Credentials {
         Ok(Self { secret, revision, id: id.to_owned(), source })
     }
 
+    /// The id, unless they are those of a session.
+    pub(super) fn long_term(&self) -> Option<&str> {
+        matches!(self.source, Source::Key(_)).then_some(&self.id)
+    }
+
     /// Whom they stand for now, once the signature is proved; nobody, if whose they were is gone.
     pub async fn caller(&self, tx: &mut Tx<'_>, services: &Services) -> Result<Caller, Unknown> {
         let caller = match &self.source {

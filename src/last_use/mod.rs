@@ -11,6 +11,7 @@ use crate::seal::Table;
 use crate::store::{Record, Store, StoreError, Tx};
 use crate::types::{Region, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,11 +21,11 @@ const BATCH: usize = 500;
 /// The last successful use of a key in its region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastUse {
-    pub operation: String,
+    pub operation: SmolStr,
     pub at: Timestamp,
     /// The audit event that tells of it.
-    pub event_id: String,
-    pub request_id: String,
+    pub event_id: SmolStr,
+    pub request_id: SmolStr,
 }
 
 impl Record for LastUse {

@@ -2,6 +2,7 @@
 //! text, and kept in order: some thirty keys mostly, but a caller's encryption context may bring a
 //! thousand.
 
+use smol_str::SmolStr;
 use std::borrow::Cow;
 
 /// Condition keys in lower case, and their values. A key that is absent and a key with an empty
@@ -10,13 +11,13 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, Default)]
 pub struct Conditions<'a> {
     /// In the order of the keys, each once.
-    entries: Vec<(Cow<'a, str>, Values<'a>)>,
+    entries: Vec<(Cow<'a, str>, Values)>,
 }
 
 #[derive(Debug, Clone)]
-enum Values<'a> {
-    One(Cow<'a, str>),
-    Many(Vec<Cow<'a, str>>),
+enum Values {
+    One(SmolStr),
+    Many(Vec<SmolStr>),
 }
 
 impl<'a> Conditions<'a> {
@@ -30,12 +31,12 @@ impl<'a> Conditions<'a> {
 
     /// Gives `key` this one value. Of names that differ in case only, as encryption contexts may
     /// have, both values count: neither may hide the other.
-    pub fn set(&mut self, key: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
+    pub fn set(&mut self, key: impl Into<Cow<'a, str>>, value: impl Into<SmolStr>) {
         self.add(key.into(), Values::One(value.into()));
     }
 
     /// Gives `key` a set of values. An empty set is as good as no key.
-    pub fn set_list<V: Into<Cow<'a, str>>>(
+    pub fn set_list<V: Into<SmolStr>>(
         &mut self,
         key: impl Into<Cow<'a, str>>,
         values: impl IntoIterator<Item = V>,
@@ -53,7 +54,7 @@ impl<'a> Conditions<'a> {
     }
 
     /// The values of a key given in lower case; empty when it is absent.
-    pub fn values(&self, key: &str) -> &[Cow<'a, str>] {
+    pub fn values(&self, key: &str) -> &[SmolStr] {
         let at = self.entries.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok();
         match at.and_then(|at| self.entries.get(at)) {
             Some((_, Values::One(value))) => std::slice::from_ref(value),
@@ -75,7 +76,7 @@ impl<'a> Conditions<'a> {
         self.entries.iter().map(|(name, _)| name.as_ref())
     }
 
-    fn add(&mut self, key: Cow<'a, str>, values: Values<'a>) {
+    fn add(&mut self, key: Cow<'a, str>, values: Values) {
         let key = lower(key);
         let at = match self.entries.binary_search_by(|(name, _)| name.cmp(&key)) {
             Err(at) => return self.entries.insert(at, (key, values)),
@@ -89,8 +90,8 @@ impl<'a> Conditions<'a> {
     }
 }
 
-impl<'a> Values<'a> {
-    fn into_vec(self) -> Vec<Cow<'a, str>> {
+impl Values {
+    fn into_vec(self) -> Vec<SmolStr> {
         match self {
             Values::One(value) => vec![value],
             Values::Many(values) => values,

@@ -68,6 +68,7 @@ impl RootOfTrust {
         if *turn {
             return Err(RootError::Refused("the server is stopping: nothing is changed".into()));
         }
+        self.refresh()?;
         self.check_file()?;
         Ok(turn)
     }
@@ -187,6 +188,9 @@ impl RootOfTrust {
             let seen = self.seen();
             self.prove_without(&seen, &next, &root, now)?;
             self.needed_by_none(&seen, &root, lost)?;
+            if let Some(why) = self.needed_by_node(&root, &next, lost)? {
+                return Err(RootError::Refused(format!("{root} is needed: {why}")));
+            }
         }
         next.remove_root(&root);
         let last = recovery::is_recovery(&root) && !next.wraps().any(Wrap::is_recovery);
@@ -394,7 +398,13 @@ impl RootOfTrust {
                 }
             }
         }
+        if self.is_shared() {
+            next.revision = Some(before.revision().saturating_add(1));
+        }
         next.bind(self.oldest());
+        // First where only one node can be the first. What a kill keeps from the file the next start
+        // learns from there.
+        self.publish(before.revision(), &next)?;
         let mut here = self.deployment();
         next.write(&self.data)?;
         *here = next;

@@ -1,6 +1,7 @@
 //! Looks each second for what is due, and works on so many runs at a time.
 use super::{Invoke, events, steps, watchdog};
 use crate::call::{OperationError, Server};
+use crate::nodes::{self, Turn, Work};
 use crate::secrets::SecretError;
 use crate::secrets::rotation::{self, DueRotation, Run, Window};
 use crate::store::StoreError;
@@ -97,23 +98,38 @@ impl Scheduler {
     async fn look(&self, count: bool) {
         let server = &*self.server;
         self.begin_reattempts().await;
-        let mut changed = match self.begin_windows().await {
-            Ok(missed) => missed,
+        let now = server.clock.now();
+        let turn = nodes::turn(server.node.as_ref(), &server.store, Work::RotationWindows, now);
+        let changed = match turn.await {
+            Ok(Some(turn)) => self.watch_windows(&turn).await,
+            Ok(None) => false,
             Err(error) => {
-                tracing::error!(%error, "cannot begin rotations that are due");
+                tracing::error!(%error, "cannot tell whose turn the windows of rotations are");
                 false
             }
         };
-        match watchdog::look(server).await {
-            Ok(missed) => changed |= missed,
-            Err(error) => tracing::error!(%error, "cannot end the watch of rotation windows"),
-        }
         if count || changed {
             match watchdog::count(server).await {
                 Ok(()) | Err(StoreError::Conflict) => {}
                 Err(error) => tracing::error!(%error, "cannot count overdue rotations"),
             }
         }
+    }
+
+    /// Begins and ends windows. Answers whether one was missed.
+    async fn watch_windows(&self, turn: &Turn<'_>) -> bool {
+        let mut changed = match self.begin_windows(turn).await {
+            Ok(missed) => missed,
+            Err(error) => {
+                tracing::error!(%error, "cannot begin rotations that are due");
+                false
+            }
+        };
+        match watchdog::look(&self.server, turn).await {
+            Ok(missed) => changed |= missed,
+            Err(error) => tracing::error!(%error, "cannot end the watch of rotation windows"),
+        }
+        changed
     }
 
     async fn begin_reattempts(&self) {
@@ -138,7 +154,7 @@ impl Scheduler {
     }
 
     /// Answers whether a window was over already.
-    async fn begin_windows(&self) -> Result<bool, SecretError> {
+    async fn begin_windows(&self, turn: &Turn<'_>) -> Result<bool, SecretError> {
         let server = &*self.server;
         let (mut missed, now) = (false, server.clock.now());
         let mut after: Option<Arc<DueRotation>> = None;
@@ -146,7 +162,7 @@ impl Scheduler {
             let tx = server.store.begin();
             let due = rotation::due(&tx, now, after.as_deref(), BATCH).await?;
             for one in &due {
-                match self.begin_window(one).await {
+                match self.begin_window(turn, one).await {
                     Ok(window) => missed |= matches!(window, Window::Missed(_)),
                     // The other node was first, or the secret is being changed: the next look finds it.
                     Err(error) if error.is_conflict() => {}
@@ -164,9 +180,14 @@ impl Scheduler {
         }
     }
 
-    async fn begin_window(&self, due: &DueRotation) -> Result<Window, SecretError> {
+    async fn begin_window(
+        &self,
+        turn: &Turn<'_>,
+        due: &DueRotation,
+    ) -> Result<Window, SecretError> {
         let server = &*self.server;
         let mut tx = server.store.begin();
+        turn.hold(&mut tx).await?;
         let (random, now) = (&*server.random, server.clock.now());
         let window = Run::at_window(&mut tx, due, random, now).await?;
         let event = match &window {

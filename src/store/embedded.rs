@@ -1,6 +1,7 @@
 //! The embedded store: one file, one writing thread, readers that never wait for it.
 use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
 use super::engine::{Engine, Options};
+use super::export::Export;
 use super::ledger::Ledger;
 use super::writer::{Answer, Installed, Job, Writer};
 use bytes::Bytes;
@@ -118,8 +119,8 @@ impl Backend for Embedded {
     async fn for_each_row(
         &self,
         visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError> {
-        let mut snapshot = self.noticed(self.engine.snapshot())?;
+    ) -> Result<Option<Bytes>, StoreError> {
+        let (mut snapshot, state) = self.noticed(self.engine.snapshot())?;
         loop {
             let step = blocking(move || {
                 let rows = snapshot.chunk(CHUNK_ROWS)?;
@@ -127,13 +128,17 @@ impl Backend for Embedded {
             });
             let (rest, rows) = self.noticed(step.await)?;
             if rows.is_empty() {
-                return Ok(());
+                return Ok(state);
             }
             for (key, revision) in &rows {
                 visit(key, *revision);
             }
             snapshot = rest;
         }
+    }
+
+    fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        Ok(Box::new(self.noticed(self.engine.export())?))
     }
 
     async fn clear(&self) -> Result<(), StoreError> {

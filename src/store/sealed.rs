@@ -2,7 +2,9 @@
 //! revision; and the sum of a keyed function of all rows' keys and revisions is kept beside them.
 //! So an edited or swapped row does not open, and a row that was put back, removed or added does
 //! not match the sum: it is detected, never believed.
+use super::numbers::Numbers;
 use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+use super::export::Exported;
 use crate::memory::LockedKey;
 use crate::random::Random;
 use crate::seal::row::{self, Place, Row};
@@ -69,7 +71,7 @@ impl RowKeys {
         Ok(row::seal(row_key.expose(), self.newest, &place, random, value).into())
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         table: Table,
         key: &[u8],
@@ -90,7 +92,7 @@ impl RowKeys {
     }
 
     /// A row's share of the running sum.
-    fn mark(&self, key: &[u8], revision: Revision) -> Digest {
+    pub(super) fn mark(&self, key: &[u8], revision: Revision) -> Digest {
         if revision == Revision(0) {
             return Digest::default();
         }
@@ -119,9 +121,13 @@ impl Witness for StateSeal {
         // does not open is refused at the next start, which is the safe way to be wrong.
         self.keys.seal(STATE, b"", Revision(0), &*self.random, &state).unwrap_or_default()
     }
+
+    fn open(&self, state: &[u8]) -> Result<(Digest, Revision), StoreError> {
+        read_state(&self.keys, state)
+    }
 }
 
-fn read_state(keys: &RowKeys, sealed: &[u8]) -> Result<(Digest, Revision), StoreError> {
+pub(super) fn read_state(keys: &RowKeys, sealed: &[u8]) -> Result<(Digest, Revision), StoreError> {
     let state = keys.open(STATE, b"", Revision(0), sealed)?;
     let mut words = state.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes));
     let mut next = || words.next().unwrap_or_default();
@@ -148,8 +154,7 @@ pub(super) struct Sealed {
     backend: Arc<dyn Backend>,
     keys: Arc<RowKeys>,
     random: Arc<dyn Random>,
-    /// The revision of the next commit. One that conflicted is never used again.
-    next: AtomicU64,
+    numbers: Numbers,
     /// The highest revision that was acknowledged.
     acknowledged: AtomicU64,
 }
@@ -162,13 +167,13 @@ impl Sealed {
         new: bool,
     ) -> Result<Self, StoreError> {
         let (mut found, mut rows) = (Digest::default(), 0_u64);
-        backend
+        let state = backend
             .for_each_row(&mut |key, revision| {
                 found += keys.mark(key, revision);
                 rows += 1;
             })
             .await?;
-        let (digest, last) = match backend.state().await? {
+        let (digest, last) = match state {
             Some(state) => read_state(&keys, &state)?,
             None if new && rows == 0 => (Digest::default(), Revision(0)),
             None => {
@@ -187,14 +192,14 @@ impl Sealed {
         // Not simply the next one: a commit that a crash undid had revisions too, and its rows must
         // not pass for those of another commit.
         let skip = u32::from_be_bytes((&*random as &dyn Random).bytes());
-        let next = last.0 + 1 + u64::from(skip);
+        let numbers = Numbers::new(backend.slot(), last, skip);
         let seal = StateSeal { keys: keys.clone(), random: random.clone() };
         backend.install(Arc::new(seal), digest, last);
         Ok(Self {
             backend,
             keys,
             random,
-            next: AtomicU64::new(next),
+            numbers,
             acknowledged: AtomicU64::new(last.0),
         })
     }
@@ -207,13 +212,15 @@ impl Sealed {
         match self.backend.get(key).await? {
             None => Ok(None),
             Some((revision, sealed)) => {
+                self.numbers.saw(revision);
                 Ok(Some((revision, self.keys.open(table, key, revision, &sealed)?)))
             }
         }
     }
 
-    pub(super) async fn revision(&self, key: &Bytes) -> Result<Revision, StoreError> {
-        Ok(self.backend.get(key).await?.map_or(Revision(0), |(revision, _)| revision))
+    /// What the store has now, in the order of the keys.
+    pub(super) async fn revisions(&self, keys: &[&[u8]]) -> Result<Vec<Revision>, StoreError> {
+        self.backend.revisions(keys).await
     }
 
     pub(super) async fn scan(
@@ -237,7 +244,8 @@ impl Sealed {
         read: BTreeMap<Bytes, Revision>,
         rows: BTreeMap<Bytes, Written>,
     ) -> Result<Revision, StoreError> {
-        let revision = Revision(self.next.fetch_add(1, Ordering::SeqCst));
+        read.values().for_each(|revision| self.numbers.saw(*revision));
+        let revision = self.numbers.next();
         let (mut delta, mut write) = (Digest::default(), BTreeMap::new());
         for (key, Written { table, value }) in rows {
             delta -= self.keys.mark(&key, read.get(&key).copied().unwrap_or_default());
@@ -271,7 +279,7 @@ impl Sealed {
                 Some((found, value)) if found == revision => *value == *proof.value,
                 // A later commit may have replaced or deleted it; an earlier state may not be back.
                 Some((found, _)) => found > revision,
-                None => self.acknowledged() > revision.0,
+                None => self.acknowledged() > revision.0 || self.last().await? > revision,
             };
             if !holds {
                 let table = proof.table.name();
@@ -280,6 +288,23 @@ impl Sealed {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn export(&self) -> Result<Exported, StoreError> {
+        let rows = self.backend.export()?;
+        let state = rows.state().cloned().ok_or_else(|| {
+            StoreError::Unavailable("nothing was ever written to the store".into())
+        })?;
+        let (_, revision) = read_state(&self.keys, &state)?;
+        Ok(Exported { rows, state, revision })
+    }
+
+    /// The highest revision of any writer.
+    async fn last(&self) -> Result<Revision, StoreError> {
+        match self.backend.state().await? {
+            Some(state) => Ok(read_state(&self.keys, &state)?.1),
+            None => Ok(Revision(0)),
+        }
     }
 
     pub(super) async fn clear(&self) -> Result<(), StoreError> {

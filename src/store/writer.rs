@@ -5,6 +5,7 @@
 use super::backend::{Commit, StoreError};
 use super::engine::{self, Engine, ROWS, STATE};
 use super::ledger::Ledger;
+use crate::failpoints::{self, Point};
 use bytes::Bytes;
 use redb::{Error, ReadableTable, Table, WriteTransaction};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,7 +87,10 @@ impl Writer {
                 Job::Commit(commit, answer) => {
                     let (commits, answers) = self.gather(commit, answer);
                     self.take_installed();
-                    for (answer, outcome) in answers.into_iter().zip(self.commit(&commits)) {
+                    failpoints::reach(Point::StoreGroup);
+                    let outcomes = self.commit(&commits);
+                    failpoints::reach(Point::StoreCommitted);
+                    for (answer, outcome) in answers.into_iter().zip(outcomes) {
                         // Whoever no longer listens has given up waiting, not the commit.
                         let _ = answer.send(outcome);
                     }

@@ -1,11 +1,12 @@
 //! Amazon Resource Names.
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::fmt;
 
 /// `arn:partition:service:region:account:resource`, kept as its text and cut where the colons are.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Arn(String);
+pub struct Arn(SmolStr);
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid arn {0}")]
@@ -14,7 +15,7 @@ pub struct InvalidArn(pub String);
 impl Arn {
     /// An ARN in the partition `aws`.
     pub fn new(service: &str, region: &str, account: &str, resource: &str) -> Self {
-        Self(format!("arn:aws:{service}:{region}:{account}:{resource}"))
+        Self(format!("arn:aws:{service}:{region}:{account}:{resource}").into())
     }
     pub fn as_str(&self) -> &str {
         &self.0
@@ -42,7 +43,7 @@ impl TryFrom<String> for Arn {
     type Error = InvalidArn;
     fn try_from(s: String) -> Result<Self, InvalidArn> {
         let whole = s.splitn(6, ':').count() == 6 && s.starts_with("arn:");
-        if whole && !s.contains('\0') { Ok(Self(s)) } else { Err(InvalidArn(s)) }
+        if whole && !s.contains('\0') { Ok(Self(s.into())) } else { Err(InvalidArn(s)) }
     }
 }
 impl std::str::FromStr for Arn {
@@ -51,9 +52,14 @@ impl std::str::FromStr for Arn {
         s.to_owned().try_into()
     }
 }
+impl From<&Arn> for SmolStr {
+    fn from(arn: &Arn) -> Self {
+        arn.0.clone()
+    }
+}
 impl From<Arn> for String {
     fn from(arn: Arn) -> Self {
-        arn.0
+        arn.0.into()
     }
 }
 impl fmt::Display for Arn {

@@ -56,7 +56,7 @@ impl Target {
             return;
         };
         let last = LastUse {
-            operation: operation.to_owned(),
+            operation: operation.into(),
             at: call.now,
             event_id: call.arrival.event_id.clone(),
             request_id: call.arrival.request_id.clone(),

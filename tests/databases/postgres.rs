@@ -12,7 +12,9 @@ pub struct Postgres {
     /// Whose certificate the server has.
     pub ca_file: PathBuf,
     log: PathBuf,
-    _guard: Child,
+    directory: PathBuf,
+    arguments: Vec<String>,
+    guards: Vec<Child>,
 }
 
 impl Postgres {
@@ -70,7 +72,36 @@ impl Postgres {
         let log = file("server.log");
         let ready = "database system is ready to accept connections";
         let guard = guard::start(&directory, "QUIT", &server, &arguments, &log, ready)?;
-        Some(Self { port, ca_file: files.ca, log, _guard: guard })
+        let guards = vec![guard];
+        Some(Self { port, ca_file: files.ca, log, directory, arguments, guards })
+    }
+
+    /// The server's process, the parent of all others of it.
+    pub fn process(&self) -> u32 {
+        let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
+        file.lines().next().unwrap().parse().unwrap()
+    }
+
+    /// Starts it again once it has ended. The guards of earlier starts stay: each would remove the
+    /// directory.
+    pub fn restart(&mut self) {
+        let data = self.directory.join("data");
+        let lives = || {
+            let processes = std::fs::read_dir("/proc").unwrap().flatten();
+            let mut places = processes.filter_map(|one| one.path().join("cwd").read_link().ok());
+            places.any(|place| place == data)
+        };
+        while lives() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        // The guard still waits for the one before, so that its number is not free; the server would
+        // take it for alive. There is none after an orderly end.
+        let _ = std::fs::remove_file(data.join("postmaster.pid"));
+        let ready = "database system is ready to accept connections";
+        let server = program("postgres");
+        let started =
+            guard::start(&self.directory, "QUIT", &server, &self.arguments, &self.log, ready);
+        self.guards.push(started.expect("the port is its own"));
     }
 
     /// All that the server logged, every statement among it.

@@ -1,9 +1,13 @@
 //! The way of every call: no answer without its event, no change without its event, and rivals for
 //! the same row.
+use crate::counting::Counting;
 use crate::front::Client;
 use crate::support::{failed, id_of, token};
 use crate::world::{World, allow};
 use claviger::call::{Part, replay};
+use claviger::quotas::Settings;
+use claviger::store::StoreError;
+use claviger_hsm::SoftwareHsm;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -266,4 +270,37 @@ async fn the_same_seed_gives_the_same_bytes() {
         runs.push(said);
     }
     assert_eq!(runs[0], runs[1]);
+}
+
+#[tokio::test]
+async fn what_took_effect_without_anybody_being_told_is_logged_while_the_server_runs() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
+    let key = world.key().await;
+    for (name, took_effect) in [("DisableKey", true), ("EnableKey", false)] {
+        let lost = StoreError::Unavailable("no answer came".into());
+        *backend.commits.lock().unwrap() = Some((lost, took_effect));
+        let told = world.raw(&world.root, "kms", name, body(&key).as_bytes()).await;
+        assert_eq!(told.unwrap_err().status, 500);
+        world.advance(1).await;
+        *backend.commits.lock().unwrap() = None;
+        // However often it is looked for.
+        for _ in 0..3 {
+            world.advance(1).await;
+        }
+        let events = world.events();
+        let errors: Vec<bool> = events
+            .iter()
+            .filter(|event| event.event_name == name)
+            .map(|event| event.error_code.is_some())
+            .collect();
+        let wanted: &[bool] = if took_effect { &[true, false] } else { &[true] };
+        assert_eq!(errors, wanted, "{name}");
+        let ids: HashSet<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
+        assert_eq!(ids.len(), events.len());
+    }
+    let state = world.call("kms", "DescribeKey", json!({"KeyId": key})).await.unwrap();
+    assert_eq!(state["KeyMetadata"]["KeyState"], "Disabled");
+    assert_eq!(replay(&world.server, |_| Ok(HashSet::new())).await.unwrap(), 0);
 }

@@ -117,6 +117,7 @@ impl World {
         let clock = Arc::new(TestClock::at_secs(NOW_SECS));
         let server = Arc::new(Server {
             store,
+            node: None,
             root: Arc::new(root),
             devices: Arc::new(devices(&cluster)),
             proxies: Arc::new(proxy.proxies()),

@@ -263,7 +263,10 @@ pub fn read_answer(from: &mut dyn BufRead) -> io::Result<Answer> {
         if from.read_line(&mut line)? == 0 {
             return Err(ended());
         }
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        if line == "\r\n" {
+            break;
+        }
+        let (name, value) = line.trim_end().split_once(':').ok_or_else(ended)?;
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
     let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);

@@ -174,7 +174,7 @@ impl WhatIf {
             if now.is_allowed() != then.is_allowed() {
                 result.changed += 1;
                 let report = Report::of(&asked, then, Vec::new());
-                note(&mut groups, now.is_allowed(), report, event.event_id);
+                note(&mut groups, now.is_allowed(), report, event.event_id.into());
             }
         }
         result.groups = groups.into_values().collect();

@@ -1,6 +1,7 @@
 //! The front over HTTP, with requests written byte by byte: what a client library would never send
 //! is sent here too.
 mod bodies;
+mod fairness;
 mod forged;
 mod networks;
 mod signatures;

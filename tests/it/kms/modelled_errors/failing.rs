@@ -57,7 +57,7 @@ impl Backend for FailingStore {
     async fn for_each_row(
         &self,
         visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Bytes>, StoreError> {
         self.rows.for_each_row(visit).await
     }
     async fn clear(&self) -> Result<(), StoreError> {

@@ -1,0 +1,81 @@
+//! This process as one of several that serve a deployment out of one database: who it is to the others, and
+//! which of the work that somebody must do is its own at the moment.
+mod shared;
+mod turn;
+
+pub use shared::shared;
+pub use turn::{Turn, Work, turn};
+
+use crate::root_of_trust::RootOfTrust;
+use crate::store::postgres::{Node, Nodes};
+use crate::store::{Store, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What holds a rotation where there is one node only. What it finds under this name is what it, or its
+/// predecessor, left behind.
+const ALONE: &str = "local";
+
+/// A node that was not heard of for so long has gone for good, as far as what it left undone goes. By the
+/// database's clock.
+const GONE_SECONDS: u64 = 600;
+/// One that was heard of within this time is there.
+const ALIVE_SECONDS: u64 = 60;
+
+/// This node among the others.
+#[derive(Clone, Debug)]
+pub struct ThisNode {
+    nodes: Arc<Nodes>,
+    /// Whether it was told that it is none any more.
+    fenced: Arc<AtomicBool>,
+}
+
+impl ThisNode {
+    pub fn new(nodes: Arc<Nodes>) -> Self {
+        Self { nodes, fenced: Arc::default() }
+    }
+
+    pub fn id(&self) -> &str {
+        self.nodes.id()
+    }
+
+    pub(crate) fn incarnation(&self) -> i64 {
+        self.nodes.lease().incarnation
+    }
+
+    pub async fn list(&self) -> Result<Vec<Node>, StoreError> {
+        self.nodes.list().await
+    }
+
+    /// Takes another node out for good. Answers whether there was one of this id.
+    pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
+        self.nodes.remove(id).await
+    }
+
+    /// Says that this node is there, and how it is.
+    pub async fn report(&self, root: &RootOfTrust, store: &Store) -> Result<(), StoreError> {
+        let told = self.nodes.report(&root.openers(), store.knowledge_age()).await;
+        if matches!(told, Err(StoreError::ReadOnly(_))) {
+            self.fenced.store(true, Ordering::SeqCst);
+        }
+        told
+    }
+
+    /// Whether it was told that it is no node any more: it has nothing to say then.
+    pub fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::SeqCst)
+    }
+
+    /// Of nodes that left something behind: those that do not come back for it.
+    pub async fn gone(&self, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+        let all = self.list().await?;
+        let lately =
+            |id: &String| all.iter().any(|node| node.id == *id && node.seconds_ago < GONE_SECONDS);
+        Ok(ids.into_iter().filter(|id| id != self.id() && !lately(id)).collect())
+    }
+}
+
+/// What this process is called in what it leaves to be found.
+pub fn name(node: Option<&ThisNode>) -> &str {
+    node.map_or(ALONE, ThisNode::id)
+}

@@ -1,0 +1,160 @@
+//! How much of what other nodes commit is known here, and how old that knowledge is: what is in memory
+//! may be used only as long as it is young enough.
+use super::backend::{Changed, Feed, StoreError};
+use super::cache::Cache;
+use super::Commits;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// How often the feed is read when nothing says that there is something new.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// How long a call waits for the feed before it is refused.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How old what a transaction reads may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Younger than the store's bound (`staleness`).
+    Bounded,
+    /// All that was committed before the transaction's first read is seen.
+    Latest,
+}
+
+/// Reads the feed in order and forgets what it says has changed.
+#[derive(Debug)]
+pub(super) struct Follower {
+    feed: Arc<dyn Feed>,
+    cache: Arc<Cache>,
+    commits: Arc<Commits>,
+    bound: Duration,
+    start: Instant,
+    /// The groups whose changes are known.
+    applied: AtomicU64,
+    /// When the query began that said so, in nanoseconds after `start`. 0: never.
+    asked: AtomicU64,
+    /// Numbers those who want to be served by a query that begins after they came.
+    tickets: AtomicU64,
+    served: Mutex<Served>,
+}
+
+/// The last ticket that a query has served, and how that ended.
+#[derive(Debug)]
+struct Served {
+    ticket: u64,
+    outcome: Result<(), StoreError>,
+}
+
+impl Follower {
+    #[expect(clippy::disallowed_methods, reason = "elapsed time from here on, not a moment")]
+    pub(super) fn new(
+        feed: Arc<dyn Feed>,
+        cache: Arc<Cache>,
+        commits: Arc<Commits>,
+        bound: Duration,
+    ) -> Self {
+        Self {
+            feed,
+            cache,
+            commits,
+            bound,
+            start: Instant::now(),
+            applied: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            tickets: AtomicU64::new(0),
+            served: Mutex::new(Served { ticket: 0, outcome: Ok(()) }),
+        }
+    }
+
+    /// Follows until it is aborted.
+    pub(super) async fn run(self: Arc<Self>) {
+        let mut failing = false;
+        loop {
+            // Either is a reason to look.
+            let _ = timeout(INTERVAL, self.feed.changed()).await;
+            match self.catch_up().await {
+                Ok(()) if failing => {
+                    failing = false;
+                    tracing::info!("the change feed can be read again");
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    // Once an outage, not ten times a second.
+                    if !failing {
+                        tracing::warn!(%error, age = ?self.age(), "the change feed cannot be read");
+                    }
+                    failing = true;
+                    tokio::time::sleep(INTERVAL).await;
+                }
+            }
+        }
+    }
+
+    pub(super) fn applied(&self) -> u64 {
+        self.applied.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn seen(&self) -> u64 {
+        self.feed.seen()
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_nanos(self.asked.load(Ordering::SeqCst)))
+    }
+
+    pub(super) fn is_within_bound(&self) -> bool {
+        self.age() < self.bound
+    }
+
+    /// Ends when knowledge is younger than the bound, or fails.
+    pub(super) async fn within_bound(&self) -> Result<(), StoreError> {
+        if self.is_within_bound() {
+            return Ok(());
+        }
+        self.catch_up().await?;
+        // The answer may itself have taken longer than the bound.
+        if self.is_within_bound() { Ok(()) } else { Err(late()) }
+    }
+
+    /// Ends when all is known that was committed before the call, or fails. Whoever comes while a
+    /// query is under way waits for the next one, which serves all who have come until it begins.
+    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
+        timeout(DEADLINE, self.serve()).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn serve(&self) -> Result<(), StoreError> {
+        let ticket = self.tickets.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut served = self.served.lock().await;
+        if served.ticket >= ticket {
+            return served.outcome.clone();
+        }
+        let all = self.tickets.load(Ordering::SeqCst);
+        let outcome = self.read().await;
+        *served = Served { ticket: all, outcome: outcome.clone() };
+        outcome
+    }
+
+    /// Only with `served` held: groups are applied in order.
+    async fn read(&self) -> Result<(), StoreError> {
+        let asked = self.start.elapsed();
+        let changes = self.feed.since(self.applied()).await?;
+        if changes.sequence != self.applied() {
+            self.commits.start();
+            match changes.what {
+                Changed::Keys(keys) => keys.iter().for_each(|key| self.cache.forget(key)),
+                Changed::Everything => self.cache.clear(),
+            }
+            self.applied.store(changes.sequence, Ordering::SeqCst);
+            self.commits.finish();
+        }
+        let asked = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
+        self.asked.store(asked, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+fn late() -> StoreError {
+    StoreError::Unavailable("what other nodes have committed cannot be learned in time".into())
+}

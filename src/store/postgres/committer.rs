@@ -1,0 +1,316 @@
+//! The one task of a node that commits: what has queued up goes to the database together. It tries
+//! again what the database threw back, and finds out what became of a commit whose answer was lost.
+use super::attempt::{Applied, Committing, Failure, Head, Open, Work};
+use super::nodes::{self, Lease};
+use super::pool::Pool;
+use super::trouble::Trouble;
+use crate::store::ledger::Ledger;
+use crate::store::{Commit, Revision, StoreError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{interval, sleep};
+
+/// Bounds how long the first commit of a group waits for the last.
+const GROUP_COMMITS: usize = 512;
+const GROUP_BYTES: usize = 4 << 20;
+/// How long a group is tried again.
+const PATIENCE: Duration = Duration::from_secs(8);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A sixth of a node's lease on its slot.
+const RENEWAL: Duration = Duration::from_secs(10);
+const TRIM_INTERVAL: Duration = Duration::from_secs(30);
+const TRIM: &str = "DELETE FROM feed WHERE committed_at < now() - interval '10 minutes'";
+
+pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
+
+#[derive(Debug)]
+pub(super) enum Job {
+    Commit(Commit, Answer, Instant),
+    Clear(Answer),
+}
+
+/// What vouches for the rows, from `install` on.
+pub(super) type Installed = Arc<Mutex<Option<Ledger>>>;
+
+#[derive(Debug)]
+pub(super) struct Committer {
+    pool: Arc<Pool>,
+    lease: Lease,
+    jobs: mpsc::Receiver<Job>,
+    held: Option<Job>,
+    installed: Installed,
+    connection: Option<Committing>,
+    /// Numbers this incarnation's groups.
+    groups: u64,
+    /// The furthest that this node has seen the head.
+    sequence: i64,
+    last: Revision,
+    sealed: bool,
+    /// Why nothing may be written any more.
+    stopped: Option<StoreError>,
+    trimmed: Option<Instant>,
+}
+
+impl Committer {
+    pub(super) fn new(
+        pool: Arc<Pool>,
+        lease: Lease,
+        jobs: mpsc::Receiver<Job>,
+        installed: Installed,
+    ) -> Self {
+        Self {
+            pool,
+            lease,
+            jobs,
+            held: None,
+            installed,
+            connection: None,
+            groups: 0,
+            sequence: 0,
+            last: Revision(0),
+            sealed: false,
+            stopped: None,
+            trimmed: None,
+        }
+    }
+
+    /// Works until the last sender is gone and everything sent is answered.
+    pub(super) async fn run(mut self) {
+        let mut renewal = interval(RENEWAL);
+        loop {
+            let job = match self.held.take() {
+                Some(job) => Some(job),
+                None => tokio::select! {
+                    job = self.jobs.recv() => job,
+                    _ = renewal.tick() => {
+                        self.renew().await;
+                        continue;
+                    }
+                },
+            };
+            match job {
+                None => return,
+                Some(Job::Commit(commit, answer, since)) => self.serve(commit, answer, since).await,
+                Some(Job::Clear(answer)) => {
+                    let outcome = self.persist(Work::Clear, now()).await.map(drop);
+                    let _ = answer.send(outcome);
+                }
+            }
+        }
+    }
+
+    async fn serve(&mut self, commit: Commit, answer: Answer, since: Instant) {
+        let (mut commits, mut answers, mut size) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(Job::Commit(commit, answer, since));
+        while let Some(job) = next.take() {
+            match job {
+                Job::Commit(commit, answer, since) => {
+                    // Whoever sent it has been told that its outcome is unknown.
+                    if since.elapsed() < super::COMMIT_PATIENCE {
+                        size += bytes_of(&commit);
+                        commits.push(commit);
+                        answers.push(answer);
+                    }
+                }
+                other @ Job::Clear(_) => {
+                    self.held = Some(other);
+                    break;
+                }
+            }
+            if commits.len() < GROUP_COMMITS && size < GROUP_BYTES {
+                next = self.jobs.try_recv().ok();
+            }
+        }
+        if commits.is_empty() {
+            return;
+        }
+        match self.persist(Work::Commits(&commits), since).await {
+            Ok(outcomes) => {
+                for (answer, applied) in answers.into_iter().zip(outcomes) {
+                    // Whoever no longer listens has given up waiting, not the commit.
+                    let _ = answer.send(if applied { Ok(()) } else { Err(StoreError::Conflict) });
+                }
+            }
+            Err(error) => answers.into_iter().for_each(|answer| {
+                let _ = answer.send(Err(error.clone()));
+            }),
+        }
+        self.trim().await;
+    }
+
+    /// Tries until the work is done, is refused, or its time is up.
+    async fn persist(&mut self, work: Work<'_>, since: Instant) -> Result<Vec<bool>, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(stopped) = &self.stopped {
+                return Err(stopped.clone());
+            }
+            let trouble = match self.attempt(work).await {
+                Ok(applied) => return Ok(self.adopt(applied)),
+                Err(Failure::Unknown(open, applied)) => {
+                    self.connection = None;
+                    if self.settle(&open).await? {
+                        return Ok(self.adopt(applied));
+                    }
+                    Trouble::Again("the connection was lost before the commit".into())
+                }
+                Err(Failure::Nothing(trouble)) => trouble,
+            };
+            match &trouble {
+                Trouble::Again(_) => {}
+                Trouble::Lost(_) => self.connection = None,
+                Trouble::Refused(error) => {
+                    self.connection = None;
+                    return Err(self.refused(error.clone()));
+                }
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(trouble.into());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Writing on would spread the damage, or be another node's business.
+    fn refused(&mut self, error: StoreError) -> StoreError {
+        if let StoreError::Corrupt(text) | StoreError::ReadOnly(text) = &error {
+            tracing::error!(text, "the store takes no further writes");
+            self.stopped = Some(StoreError::ReadOnly(text.clone()));
+        }
+        error
+    }
+
+    async fn attempt(&mut self, work: Work<'_>) -> Result<Applied, Failure> {
+        let connection = match self.connection.take() {
+            Some(connection) if !connection.session.client.is_closed() => connection,
+            _ => Committing::connect(&self.pool.connector).await?,
+        };
+        let connection = self.connection.insert(connection);
+        self.groups += 1;
+        let group_id = [
+            &self.lease.slot.to_be_bytes()[..],
+            &self.lease.incarnation.to_be_bytes(),
+            &self.groups.to_be_bytes(),
+        ]
+        .concat();
+        let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (sequence, last, sealed) = (self.sequence, self.last, self.sealed);
+        let ledger = |head: &Head| opened(head, installed, sequence, last, sealed);
+        connection.attempt(work, self.lease, group_id, ledger).await
+    }
+
+    fn adopt(&mut self, applied: Applied) -> Vec<bool> {
+        self.sequence = self.sequence.max(applied.sequence);
+        self.last = self.last.max(applied.last);
+        self.sealed |= applied.sealed;
+        // What is in memory is no longer all of one moment, until the follower has read of it.
+        let _ = self.pool.saw(applied.sequence);
+        self.pool.connector.changed.notify_one();
+        applied.outcomes
+    }
+
+    /// Asks until it is known. No later group begins before.
+    async fn settle(&mut self, open: &Open) -> Result<bool, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let asked = async {
+                let connection = Committing::connect(&self.pool.connector).await?;
+                let committed = connection.find_out(open).await?;
+                Ok::<_, Trouble>((connection, committed))
+            };
+            match asked.await {
+                Ok((connection, committed)) => {
+                    tracing::info!(committed, "found out how a commit ended");
+                    self.connection = Some(connection);
+                    return Ok(committed);
+                }
+                Err(Trouble::Refused(error)) => return Err(self.refused(error)),
+                Err(trouble) => tracing::warn!(?trouble, "a commit's outcome is still unknown"),
+            }
+            if self.jobs.is_closed() {
+                return Err(StoreError::Unavailable("the store is closed".into()));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn renew(&mut self) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let renewed = async {
+            let connection = match self.connection.take() {
+                Some(connection) if !connection.session.client.is_closed() => connection,
+                _ => Committing::connect(&self.pool.connector).await?,
+            };
+            let renewal = nodes::renew(&connection.session.client, self.lease);
+            let late = |_| Trouble::late("renewing the lease");
+            tokio::time::timeout(super::COMMIT_PATIENCE, renewal).await.map_err(late)??;
+            Ok::<_, Trouble>(connection)
+        };
+        match renewed.await {
+            Ok(connection) => self.connection = Some(connection),
+            Err(Trouble::Refused(error)) => drop(self.refused(error)),
+            // The next one is in time, or the slot is lost.
+            Err(trouble) => tracing::warn!(?trouble, "the node's lease was not renewed"),
+        }
+    }
+
+    async fn trim(&mut self) {
+        if self.trimmed.is_some_and(|trimmed| trimmed.elapsed() < TRIM_INTERVAL) {
+            return;
+        }
+        self.trimmed = Some(now());
+        if let Some(connection) = &self.connection
+            && let Err(error) = connection.session.client.execute(TRIM, &[]).await
+        {
+            tracing::warn!(%error, "the change feed was not trimmed");
+            self.connection = None;
+        }
+    }
+}
+
+/// The ledger that the head's state stands for. `sequence`, `last` and `sealed`: how far the head was.
+fn opened(
+    head: &Head,
+    installed: Option<Ledger>,
+    sequence: i64,
+    last: Revision,
+    sealed: bool,
+) -> Result<Option<Ledger>, StoreError> {
+    let corrupt = |what: &str| Err(StoreError::Corrupt(what.into()));
+    if head.sequence < sequence {
+        return corrupt("the database went back: it lacks commits that were acknowledged");
+    }
+    let Some(installed) = installed else {
+        let nobody = "the database has a sealed state, and nothing to open it with";
+        return if head.state.is_none() { Ok(None) } else { corrupt(nobody) };
+    };
+    match &head.state {
+        None if sealed => corrupt("the database's sealed state is gone"),
+        None => Ok(Some(installed)),
+        Some(state) => {
+            let ledger = installed.opened(state)?;
+            if ledger.last() < last {
+                return corrupt("the database's sealed state is older than one seen before");
+            }
+            Ok(Some(ledger))
+        }
+    }
+}
+
+fn bytes_of(commit: &Commit) -> usize {
+    let row = |(key, value): (&bytes::Bytes, &Option<bytes::Bytes>)| {
+        key.len() + value.as_ref().map_or(0, bytes::Bytes::len)
+    };
+    commit.write.iter().map(row).sum()
+}
+
+#[expect(clippy::disallowed_methods, reason = "elapsed time from here on, not a moment")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}

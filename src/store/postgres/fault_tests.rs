@@ -1,0 +1,221 @@
+//! What becomes of commits and reads when the database or the way to it fails.
+use super::databases::{self, Postgres as Server, fresh};
+use super::proxy::{Mode, Proxy};
+use super::tests::{Thing, backend, get, put, settings, store};
+use crate::store::suite::commit;
+use crate::store::{Backend, Freshness, Store, StoreError};
+use rustix::process::{Pid, Signal, kill_process};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// As the issue has it: service is back within ten seconds, by itself.
+const BACK: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_was_lost_is_found_out() {
+    let server = databases::postgres();
+    let proxy = Proxy::before(server.port).await;
+    let schema = fresh("ambiguous");
+    let settings = settings(proxy.port, &schema);
+    let backend = backend(&settings, "node").await.unwrap();
+    let mut before = 0;
+    for (revision, mode) in
+        (1..).zip([Mode::CutBefore, Mode::CutAfter, Mode::CutAfter, Mode::CutBefore])
+    {
+        proxy.set(mode);
+        let text = revision.to_string();
+        let counted = commit(revision, &[("n", before)], &[("n", Some(&text))]);
+        assert_eq!(backend.commit(counted).await, Ok(()), "{mode:?}");
+        assert!(proxy.is_passing(), "the cut was not made");
+        let now = backend.get(b"n").await.unwrap().unwrap();
+        assert_eq!((now.0.0, &now.1[..]), (revision, text.as_bytes()));
+        before = revision;
+    }
+    // Once each: neither was applied twice.
+    let client = server.administrator().await;
+    let groups = format!("SELECT sequence FROM {schema}.head");
+    assert_eq!(client.query_one(&groups, &[]).await.unwrap().get::<_, i64>(0), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_throws_back_is_tried_again() {
+    let server = databases::postgres();
+    let schema = fresh("thrown");
+    let settings = settings(server.port, &schema);
+    let backend = backend(&settings, "node").await.unwrap();
+    for (revision, code) in (1..).zip(["40001", "40P01", "55P03"]) {
+        // A sequence does not go back with the transaction.
+        let fault = format!(
+            "SET search_path = {schema}; DROP SEQUENCE IF EXISTS faults CASCADE; \
+             CREATE SEQUENCE faults; \
+             CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('{schema}.faults') <= 4 THEN \
+             RAISE EXCEPTION 'injected' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$; \
+             CREATE OR REPLACE TRIGGER fail BEFORE UPDATE ON head FOR EACH ROW \
+             EXECUTE FUNCTION fail()"
+        );
+        server.execute(&fault).await;
+        let counted = commit(revision, &[("n", revision - 1)], &[("n", Some("x"))]);
+        assert_eq!(backend.commit(counted).await, Ok(()), "{code}");
+        assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, revision);
+    }
+    // A full disk is said to be one, and writes go on when there is space again.
+    let full = format!(
+        "SET search_path = {schema}; CREATE SEQUENCE full_disk; \
+         CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF nextval('{schema}.full_disk') <= 1 THEN \
+         RAISE EXCEPTION 'injected' USING ERRCODE = '53100'; END IF; RETURN NEW; END $$"
+    );
+    server.execute(&full).await;
+    let counted = commit(4, &[("n", 3)], &[("n", Some("x"))]);
+    assert!(matches!(backend.commit(counted.clone()).await, Err(StoreError::Full(_))));
+    assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, 3, "reads go on");
+    assert_eq!(backend.commit(counted).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn knowledge_that_is_too_old_is_not_used() {
+    let server = databases::postgres();
+    let proxy = Proxy::before(server.port).await;
+    let store = store(&settings(proxy.port, &fresh("stale")), "node").await.unwrap();
+    put(&store, "x", "1").await.unwrap();
+    let bounded = async || store.begin_with(Freshness::Bounded).get::<Thing>(&["x"]).await;
+    bounded().await.unwrap().unwrap();
+    proxy.set(Mode::Stall);
+    assert!(bounded().await.is_ok(), "young knowledge serves");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(!store.is_current());
+    assert!(matches!(bounded().await, Err(StoreError::Unavailable(_))), "it fails closed");
+    assert!(matches!(get(&store, "x").await, Err(StoreError::Unavailable(_))));
+    proxy.set(Mode::Pass);
+    back(&store).await;
+    assert!(bounded().await.unwrap().is_some());
+}
+
+/// Waits until the store reads and writes again, and says how long that took.
+#[expect(clippy::disallowed_methods, reason = "elapsed time")]
+async fn back(store: &Store) {
+    let begun = std::time::Instant::now();
+    while put(store, "probe", "x").await.is_err() {
+        assert!(begun.elapsed() < BACK, "not back after {BACK:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    eprintln!("back after {:?}", begun.elapsed());
+}
+
+/// Writers that count, each in a row of its own, what they were told is written.
+async fn outage(server: &mut Server, fault: impl AsyncFnOnce(&mut Server)) {
+    let settings = settings(server.port, &fresh("outage"));
+    let store = Arc::new(store(&settings, "node").await.unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    let counts: Vec<_> = (0..8).map(|_| Arc::new(AtomicU64::new(0))).collect();
+    let writers: Vec<_> = counts
+        .iter()
+        .enumerate()
+        .map(|(writer, count)| {
+            let (store, stop, count) = (store.clone(), stop.clone(), count.clone());
+            tokio::spawn(async move {
+                let mut next = 1;
+                while !stop.load(Ordering::SeqCst) {
+                    // One whose outcome is not known may have been written: it is written again.
+                    if put(&store, &format!("w{writer}"), &next.to_string()).await.is_ok() {
+                        count.store(next, Ordering::SeqCst);
+                        next += 1;
+                    }
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    fault(server).await;
+    back(&store).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.store(true, Ordering::SeqCst);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let again = super::tests::store(&settings, "other").await.expect("the rows are those sealed");
+    for (writer, count) in counts.iter().enumerate() {
+        let written = get(&again, &format!("w{writer}")).await.unwrap().unwrap();
+        let (written, told): (u64, u64) = (written.parse().unwrap(), count.load(Ordering::SeqCst));
+        assert!(told > 0 && written >= told && written <= told + 1, "{written}, told {told}");
+    }
+}
+
+fn signal(server: &Server, signal: Signal) {
+    let process = Pid::from_raw(i32::try_from(server.process()).unwrap()).unwrap();
+    kill_process(process, signal).unwrap();
+}
+
+/// The processes of a server that was killed end when they notice.
+async fn restart(server: &mut Server) {
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.restart();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_and_restarted_it_has_all_that_was_acknowledged() {
+    let mut server = Server::start();
+    outage(&mut server, async |server| {
+        signal(server, Signal::KILL);
+        restart(server).await;
+    })
+    .await;
+    // Immediate and fast shutdown.
+    for how in [Signal::QUIT, Signal::INT] {
+        outage(&mut server, async |server| {
+            signal(server, how);
+            restart(server).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_for_a_while_it_goes_on() {
+    let mut server = Server::start();
+    outage(&mut server, async |server| {
+        let client = server.administrator().await;
+        let processes = "SELECT pid FROM pg_stat_activity WHERE application_name = 'claviger'";
+        let rows = client.query(processes, &[]).await.unwrap();
+        let each = |signal| {
+            for row in &rows {
+                let process = Pid::from_raw(row.get(0)).unwrap();
+                // One that has ended in the meantime cannot be told anything.
+                let _ = kill_process(process, signal);
+            }
+        };
+        signal(server, Signal::STOP);
+        each(Signal::STOP);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        each(Signal::CONT);
+        signal(server, Signal::CONT);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_used_up_come_back() {
+    let mut server = Server::start();
+    outage(&mut server, async |server| {
+        let client = server.administrator().await;
+        // The old ones end, and others take their places.
+        let mut taken = Vec::new();
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+            WHERE application_name = 'claviger'";
+        for _ in 0..3 {
+            client.query(end, &[]).await.unwrap();
+            for _ in 0..100 {
+                let user = (databases::ADMINISTRATOR, databases::ADMINISTRATOR_PASSWORD);
+                match server.login(user.0, user.1, "postgres").await {
+                    Ok(connection) => taken.push(connection),
+                    Err(_) => break,
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(taken.len() > 50, "{} connections were taken", taken.len());
+    })
+    .await;
+}

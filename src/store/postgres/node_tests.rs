@@ -1,0 +1,176 @@
+//! Several nodes on one database.
+use super::databases::{self, fresh};
+use super::tests::{Thing, backend, get, put, settings, store, thing};
+use crate::store::suite::commit;
+use crate::store::{Backend, Changed, Freshness, StoreError};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_sees_what_another_committed_before() {
+    let settings = settings(databases::postgres().port, &fresh("pair"));
+    let one = store(&settings, "one").await.unwrap();
+    let other = store(&settings, "other").await.unwrap();
+    for round in 0..200 {
+        let (writer, reader) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        // Cached, and then out of date.
+        get(reader, "x").await.unwrap();
+        put(writer, "x", &round.to_string()).await.unwrap();
+        assert_eq!(get(reader, "x").await.unwrap(), Some(round.to_string()));
+    }
+    // Bounded reads come to know it without asking.
+    put(&one, "x", "last").await.unwrap();
+    let mut seen = None;
+    for _ in 0..100 {
+        let mut tx = other.begin_with(Freshness::Bounded);
+        seen = tx.get::<Thing>(&["x"]).await.unwrap().map(|thing| thing.text.clone());
+        if seen.as_deref() == Some("last") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(seen.as_deref(), Some("last"));
+    assert!(one.is_current() && one.knowledge_age().unwrap() < Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_nodes_that_write_the_same_one_is_told() {
+    let settings = settings(databases::postgres().port, &fresh("rivals"));
+    let one = Arc::new(store(&settings, "one").await.unwrap());
+    let other = Arc::new(store(&settings, "other").await.unwrap());
+    for round in 0..50 {
+        let name = format!("name{round}");
+        let create = |store: Arc<crate::store::Store>, text: &'static str| {
+            let name = name.clone();
+            tokio::spawn(async move {
+                let mut tx = store.begin();
+                if tx.get::<Thing>(&[&name]).await.unwrap().is_some() {
+                    return Err(StoreError::Conflict);
+                }
+                tx.put(&[&name], thing(text)).unwrap();
+                tx.commit().await
+            })
+        };
+        let (first, second) =
+            tokio::join!(create(one.clone(), "one"), create(other.clone(), "other"));
+        let winner = match (first.unwrap(), second.unwrap()) {
+            (Ok(()), Err(StoreError::Conflict)) => "one",
+            (Err(StoreError::Conflict), Ok(())) => "other",
+            both => panic!("{both:?}"),
+        };
+        assert_eq!(get(&one, &name).await.unwrap().as_deref(), Some(winner));
+        assert_eq!(get(&other, &name).await.unwrap().as_deref(), Some(winner));
+    }
+}
+
+/// A counter that both add to, and a start that verifies the sum that both kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_between_nodes() {
+    let settings = settings(databases::postgres().port, &fresh("counter"));
+    let nodes = ["one", "other", "third"];
+    let mut tasks = Vec::new();
+    for id in nodes {
+        let store = Arc::new(store(&settings, id).await.unwrap());
+        for _ in 0..4 {
+            let store = store.clone();
+            tasks.push(tokio::spawn(async move {
+                let mut done = 0;
+                while done < 15 {
+                    let mut tx = store.begin();
+                    let now = match tx.get::<Thing>(&["n"]).await {
+                        Ok(found) => found.map_or(0, |n| n.text.parse::<u64>().unwrap()),
+                        Err(StoreError::Conflict) => continue,
+                        Err(error) => panic!("{error}"),
+                    };
+                    tx.put(&["n"], thing(&(now + 1).to_string())).unwrap();
+                    match tx.commit().await {
+                        Ok(()) => done += 1,
+                        Err(StoreError::Conflict) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let again = store(&settings, "fourth").await.unwrap();
+    assert_eq!(get(&again, "n").await.unwrap().unwrap(), (3 * 4 * 15).to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_replaced_writes_no_more() {
+    let server = databases::postgres();
+    let schema = fresh("fenced");
+    let settings = settings(server.port, &schema);
+    let first = backend(&settings, "same").await.unwrap();
+    first.commit(commit(1, &[("a", 0)], &[("a", Some("1"))])).await.unwrap();
+    let second = backend(&settings, "same").await.unwrap();
+    assert_eq!(first.lease().slot, second.lease().slot);
+    assert!(second.lease().incarnation > first.lease().incarnation);
+    let late = commit(2, &[("a", 1)], &[("a", Some("2"))]);
+    assert!(matches!(first.commit(late.clone()).await, Err(StoreError::ReadOnly(_))));
+    assert!(matches!(first.commit(late.clone()).await, Err(StoreError::ReadOnly(_))));
+    second.commit(late).await.unwrap();
+    let third = backend(&settings, "third").await.unwrap();
+    assert_ne!(third.lease().slot, second.lease().slot);
+    // A slot that was freed begins no count anew.
+    server.execute(&format!("DELETE FROM {schema}.nodes WHERE id = 'same'")).await;
+    let fourth = backend(&settings, "fourth").await.unwrap();
+    assert_eq!(fourth.lease().slot, second.lease().slot);
+    let late = commit(3, &[("a", 2)], &[("a", Some("3"))]);
+    assert!(matches!(second.commit(late).await, Err(StoreError::ReadOnly(_))));
+}
+
+/// There are 1024 slots. Only when all are taken does one go that belongs to a node long silent.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slot_of_a_silent_node_goes_when_no_other_is_free() {
+    let server = databases::postgres();
+    let schema = fresh("full");
+    let settings = settings(server.port, &schema);
+    drop(backend(&settings, "first").await.unwrap());
+    let silent = backend(&settings, "silent").await.unwrap();
+    let lease = silent.lease();
+    let others = format!(
+        "INSERT INTO {schema}.nodes (slot, incarnation, id, name, version, roots, last_seen) \
+         SELECT n, 0, n::text, '', '', '{{}}', now() FROM generate_series(2, 1023) AS n"
+    );
+    server.execute(&others).await;
+    let full = backend(&settings, "late").await.map(drop);
+    assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+    let ages = "SET last_seen = now() - interval '61 seconds' WHERE id = 'silent'";
+    server.execute(&format!("UPDATE {schema}.nodes {ages}")).await;
+    let late = backend(&settings, "late").await.unwrap();
+    assert_eq!(late.lease().slot, lease.slot);
+    let refused = silent.commit(commit(1, &[("a", 0)], &[("a", Some("1"))])).await;
+    assert!(matches!(refused, Err(StoreError::ReadOnly(_))), "{refused:?}");
+    late.commit(commit(1, &[("a", 0)], &[("a", Some("1"))])).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_tells_every_group_in_order() {
+    let server = databases::postgres();
+    let schema = fresh("feed");
+    let settings = settings(server.port, &schema);
+    let backend = backend(&settings, "node").await.unwrap();
+    let feed = backend.feed().unwrap();
+    assert_eq!(feed.since(0).await.unwrap().sequence, 0);
+    for (revision, key) in [(1, "a"), (2, "b"), (3, "c")] {
+        backend.commit(commit(revision, &[(key, 0)], &[(key, Some("1"))])).await.unwrap();
+    }
+    let keys =
+        |names: &[&'static str]| Changed::Keys(names.iter().map(|n| Bytes::from(*n)).collect());
+    let since = async |after| feed.since(after).await.unwrap();
+    assert_eq!((since(0).await.sequence, since(0).await.what), (3, keys(&["a", "b", "c"])));
+    assert_eq!(since(2).await.what, keys(&["c"]));
+    assert_eq!(since(3).await.what, keys(&[]));
+    assert_eq!(feed.seen(), 3);
+    server.execute(&format!("DELETE FROM {schema}.feed WHERE sequence < 3")).await;
+    assert_eq!(since(1).await.what, Changed::Everything, "what was trimmed is not known");
+    assert_eq!(since(2).await.what, keys(&["c"]));
+    assert!(matches!(feed.since(4).await, Err(StoreError::Corrupt(_))), "the database went back");
+    backend.clear().await.unwrap();
+    assert_eq!(since(3).await.what, Changed::Everything);
+}

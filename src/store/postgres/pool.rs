@@ -1,0 +1,163 @@
+//! The connections for reads. Each is shared: statements of many calls travel in it one behind the
+//! other. What is lost is made anew, and a read that was lost with it is asked again.
+use super::session::{Connector, Session};
+use super::trouble::Trouble;
+use crate::store::StoreError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{Row, Statement, types::ToSql};
+
+/// How long a call waits for its rows, over all attempts.
+const READ_DEADLINE: Duration = Duration::from_secs(4);
+/// One attempt. A paused server acknowledges bytes and answers nothing.
+const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1500);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// `head`'s sequence comes with every row: it tells that others have committed.
+const GET: &str =
+    "SELECT h.sequence, r.revision, r.value FROM head h LEFT JOIN rows r ON r.key = $1";
+const SCAN: &str = "SELECT key, revision, value FROM rows WHERE key >= $1 AND key < $2 \
+    ORDER BY key LIMIT $3";
+const FEED: &str = "SELECT h.sequence, f.sequence, f.keys FROM head h \
+    LEFT JOIN feed f ON f.sequence > $1 AND f.sequence <= h.sequence AND h.sequence - $1 <= $2 \
+    ORDER BY f.sequence";
+const REVISIONS: &str = "SELECT key, revision FROM rows WHERE key = ANY($1)";
+const STATE: &str = "SELECT sequence, state FROM head";
+
+/// The questions that there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Query {
+    Get,
+    Scan,
+    Feed,
+    Revisions,
+    State,
+}
+
+#[derive(Debug)]
+struct Reader {
+    session: Session,
+    get: Statement,
+    scan: Statement,
+    feed: Statement,
+    revisions: Statement,
+    state: Statement,
+}
+
+impl Reader {
+    async fn connect(connector: &Connector, listens: bool) -> Result<Self, Trouble> {
+        let session = connector.connect().await?;
+        let client = &session.client;
+        if listens {
+            client.batch_execute(&format!("LISTEN {}", connector.schema())).await?;
+        }
+        let get = client.prepare(GET).await?;
+        let scan = client.prepare(SCAN).await?;
+        let feed = client.prepare(FEED).await?;
+        let revisions = client.prepare(REVISIONS).await?;
+        let state = client.prepare(STATE).await?;
+        Ok(Self { session, get, scan, feed, revisions, state })
+    }
+
+    fn statement(&self, query: Query) -> &Statement {
+        match query {
+            Query::Get => &self.get,
+            Query::Scan => &self.scan,
+            Query::Feed => &self.feed,
+            Query::Revisions => &self.revisions,
+            Query::State => &self.state,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) connector: Arc<Connector>,
+    readers: Vec<Mutex<Option<Arc<Reader>>>>,
+    turn: AtomicUsize,
+    seen: AtomicU64,
+}
+
+impl Pool {
+    pub(super) fn new(connector: Arc<Connector>, connections: usize) -> Self {
+        let readers = (0..connections.max(1)).map(|_| Mutex::default()).collect();
+        Self { connector, readers, turn: AtomicUsize::new(0), seen: AtomicU64::new(0) }
+    }
+
+    /// The highest sequence that a read has come upon.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    /// Notes the sequence that came with a row.
+    pub(super) fn saw(&self, sequence: i64) -> Result<u64, StoreError> {
+        let sequence = u64::try_from(sequence)
+            .map_err(|_| StoreError::Corrupt("the head's sequence is negative".into()))?;
+        self.seen.fetch_max(sequence, Ordering::SeqCst);
+        Ok(sequence)
+    }
+
+    /// Asks until there is an answer or the deadline has passed.
+    pub(super) async fn ask(
+        &self,
+        query: Query,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut last = Trouble::late("reading");
+        let attempts = async {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                match self.attempt(query, parameters).await {
+                    Ok(rows) => return Ok(rows),
+                    Err(Trouble::Refused(error)) => return Err(error),
+                    Err(trouble) => last = trouble,
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        };
+        match timeout(READ_DEADLINE, attempts).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(last.into()),
+        }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of readers")]
+    async fn attempt(
+        &self,
+        query: Query,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Trouble> {
+        let at = self.turn.fetch_add(1, Ordering::Relaxed) % self.readers.len();
+        let reader = self.reader(at).await?;
+        let asked = reader.session.client.query(reader.statement(query), parameters);
+        let outcome = match timeout(ATTEMPT_DEADLINE, asked).await {
+            Ok(outcome) => outcome.map_err(Trouble::from),
+            Err(_) => Err(Trouble::late("reading")),
+        };
+        if matches!(outcome, Err(Trouble::Lost(_))) {
+            let mut place = self.readers[at].lock().await;
+            if place.as_ref().is_some_and(|there| Arc::ptr_eq(there, &reader)) {
+                *place = None;
+            }
+        }
+        outcome
+    }
+
+    /// Those who wait for the same connection wait for one attempt at it.
+    #[expect(clippy::indexing_slicing, reason = "`at` is below the number of readers")]
+    async fn reader(&self, at: usize) -> Result<Arc<Reader>, Trouble> {
+        let mut place = self.readers[at].lock().await;
+        if let Some(reader) = place.as_ref().filter(|reader| !reader.session.client.is_closed()) {
+            return Ok(reader.clone());
+        }
+        let made = timeout(ATTEMPT_DEADLINE, Reader::connect(&self.connector, at == 0)).await;
+        let reader = Arc::new(made.unwrap_or_else(|_| Err(Trouble::late("connecting")))?);
+        *place = Some(reader.clone());
+        Ok(reader)
+    }
+}

@@ -1,0 +1,162 @@
+//! One of those who write: it keeps its own objects, one call after the other, so that after a kill
+//! exactly its last call may be in doubt. What it was told is what must be there.
+use super::client::{Client, Failed};
+use super::numbers::Numbers;
+use super::operation::{Attempt, Ids, Operation, Outcome};
+use super::{Trouble, observe, promise, text_of};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// How many objects are looked at again that the last round left alone.
+const OTHERS: usize = 3;
+
+/// What all workers of a load go by.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Whether a fault was planned after which the server may say that it failed.
+    pub(super) may_fail: bool,
+    /// How many writes were acknowledged.
+    pub(super) written: AtomicU64,
+    /// How many workers were told that the server failed.
+    pub(super) failed: AtomicU64,
+    /// Set: every worker comes to an end after its current call.
+    pub(super) over: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) name: String,
+    pub(super) numbers: Numbers,
+    pub(super) serial: u64,
+    /// Every object as it was last acknowledged.
+    pub(super) model: BTreeMap<String, Value>,
+    attempts: Vec<Attempt>,
+    /// Ciphertexts, with the ids of their keys.
+    blobs: Vec<(String, Value)>,
+}
+
+impl Worker {
+    pub(super) fn new(name: String, seed: u64) -> Self {
+        let (model, attempts, blobs) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { name, numbers: Numbers(seed), serial: 0, model, attempts, blobs }
+    }
+
+    /// Compares what is there with what must be; answers what was attempted since the last time,
+    /// with the doubts removed. `all`: every object instead of those that were touched.
+    pub(super) fn check(
+        &mut self,
+        client: &mut Client,
+        ids: &Ids,
+        all: bool,
+    ) -> Result<Vec<Attempt>, Trouble> {
+        let mut attempts = std::mem::take(&mut self.attempts);
+        for object in self.objects(&attempts, all) {
+            let found = observe::object(client, ids, &object)?;
+            let known = self.model.get(&object).cloned().unwrap_or_default();
+            let doubt = attempts.last_mut().filter(|last| last.outcome.in_doubt());
+            let effect = doubt.as_ref().and_then(|last| last.operation.effect.clone());
+            let came = effect.is_some_and(|(at, after)| at == object && found == after);
+            match doubt {
+                Some(last) if came => {
+                    last.applied = true;
+                    self.model.insert(object, found);
+                }
+                doubt => promise(found == known, || {
+                    format!(
+                        "worker {}: {object} is {found}, acknowledged was {known}; in doubt: \
+                         {doubt:?}",
+                        self.name
+                    )
+                })?,
+            }
+        }
+        self.model.retain(|_, value| !value.is_null());
+        self.check_blobs(client, ids)?;
+        Ok(attempts)
+    }
+
+    /// What was touched, and some others.
+    fn objects(&mut self, attempts: &[Attempt], all: bool) -> BTreeSet<String> {
+        let effects = attempts.iter().filter_map(|a| a.operation.effect.as_ref());
+        let mut objects: BTreeSet<String> = effects.map(|(object, _)| object.clone()).collect();
+        let mut others: Vec<&String> = self.model.keys().collect();
+        while !others.is_empty() && (all || objects.len() < OTHERS) {
+            let other = self.numbers.below(others.len() as u64);
+            objects.insert(others.swap_remove(usize::try_from(other).unwrap_or(0)).clone());
+        }
+        objects
+    }
+
+    /// What was encrypted and acknowledged decrypts, whatever became of its key's material since.
+    fn check_blobs(&self, client: &mut Client, ids: &Ids) -> Result<(), Trouble> {
+        let names: HashMap<String, String> =
+            ids.all().iter().map(|(name, id)| (id.clone(), name.clone())).collect();
+        for (id, blob) in &self.blobs {
+            let name = names.get(id);
+            promise(name.is_some(), || format!("the key {id} is gone"))?;
+            let key = format!("key/{}", name.map_or("", String::as_str));
+            if self.model.get(&key).is_none_or(|key| key["state"] == "Enabled") {
+                observe::opens(client, blob)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes until the server is gone, says that it failed, or the load is over.
+    pub(super) fn load(
+        &mut self,
+        client: &mut Client,
+        ids: &Ids,
+        pace: &Pace,
+    ) -> Result<(), Trouble> {
+        while !pace.over.load(Ordering::Relaxed) {
+            self.serial += 1;
+            let Some(operation) = self.choose(ids) else { continue };
+            let agent = format!("torture/{}/{}", self.name, self.serial);
+            client.user_agent.clone_from(&agent);
+            let outcome = match operation.send(client) {
+                Ok(done) => {
+                    self.learn(&operation, &done.value, ids)?;
+                    Outcome::Done(done.request_id)
+                }
+                // Too many rivals for the shared key.
+                Err(Failed::Fault { code, request_id, .. }) if code.starts_with("Throttling") => {
+                    Outcome::Refused(request_id)
+                }
+                Err(Failed::Fault { status, request_id, .. }) if pace.may_fail && status >= 500 => {
+                    pace.failed.fetch_add(1, Ordering::Relaxed);
+                    Outcome::Failed(request_id)
+                }
+                Err(Failed::Lost(_)) => Outcome::Lost,
+                Err(failed) => {
+                    return Err(Trouble::Violation(format!("{operation:?}: {failed}")));
+                }
+            };
+            let applied = matches!(outcome, Outcome::Done(_));
+            if let (true, Some((object, after))) = (applied, &operation.effect) {
+                self.model.insert(object.clone(), after.clone());
+                pace.written.fetch_add(1, Ordering::Relaxed);
+            }
+            let ends = outcome.in_doubt();
+            self.attempts.push(Attempt { agent, operation, outcome, applied });
+            if ends {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers what an answer told.
+    fn learn(&mut self, operation: &Operation, answer: &Value, ids: &Ids) -> Result<(), Trouble> {
+        if operation.name == "CreateKey" {
+            let id = text_of(&answer["KeyMetadata"], "KeyId")?;
+            ids.all().insert(text_of(&operation.body, "Description")?, id);
+        }
+        if operation.name == "Encrypt" {
+            let blob = answer["CiphertextBlob"].clone();
+            self.blobs.push((text_of(&operation.body, "KeyId")?, blob));
+        }
+        Ok(())
+    }
+}

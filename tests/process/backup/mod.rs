@@ -1,0 +1,8 @@
+//! `claviger backup`, `verify` and `restore`, on a real server with a real token.
+mod anchor;
+mod broken;
+mod killed;
+mod older;
+mod opened;
+mod restored;
+mod support;

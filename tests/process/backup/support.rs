@@ -1,0 +1,78 @@
+//! A deployment with something in it, its backup, and the commands.
+use crate::client::Client;
+use crate::harness::{Exit, run};
+use crate::setup::Deployment;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// `claviger NAME FILE? --config FILE MORE…`
+pub fn command(deployment: &Deployment, name: &str, more: &[&str]) -> Exit {
+    let mut command = deployment.command(name);
+    command.args(more);
+    run(command)
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Writes a backup and answers what it says of itself.
+pub fn back_up(deployment: &Deployment, to: &Path) -> Value {
+    let made = command(deployment, "backup", &["--json", "--to", text(to)]);
+    assert!(made.status.success(), "{made:#?}");
+    serde_json::from_str(&made.stdout).unwrap()
+}
+
+/// `claviger verify FILE`, without anything that could open it.
+pub fn verify(file: &Path) -> Exit {
+    let mut command = crate::harness::program(None);
+    command.arg("verify").arg(file);
+    run(command)
+}
+
+/// Of every secret's first version: each secret has its own.
+pub const TOKEN: &str = "00000000-0000-4000-8000-000000000001";
+
+/// What was put into a deployment and must be there again.
+#[derive(Debug)]
+pub struct Work {
+    pub key: String,
+    blob: Value,
+    secrets: Vec<String>,
+}
+
+impl Work {
+    pub fn new(client: &mut Client, name: &str) -> Self {
+        let made = client.kms("CreateKey", json!({})).unwrap();
+        let key = made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
+        let body = json!({"KeyId": key, "Plaintext": "YQ=="});
+        let blob = client.kms("Encrypt", body).unwrap()["CiphertextBlob"].clone();
+        let secrets = (0..20).map(|n| format!("{name}/{n}")).collect::<Vec<_>>();
+        for secret in &secrets {
+            let body =
+                json!({"Name": secret, "SecretString": value(secret), "ClientRequestToken": TOKEN});
+            client.secrets("CreateSecret", body).unwrap();
+        }
+        Self { key, blob, secrets }
+    }
+
+    pub fn assert_there(&self, client: &mut Client) {
+        let opened = client.kms("Decrypt", json!({"CiphertextBlob": self.blob})).unwrap();
+        assert_eq!(opened["Plaintext"], "YQ==");
+        for secret in &self.secrets {
+            let got = client.secrets("GetSecretValue", json!({"SecretId": secret})).unwrap();
+            assert_eq!(got["SecretString"], value(secret).as_str());
+        }
+    }
+}
+
+fn value(secret: &str) -> String {
+    format!("the value of {secret}")
+}
+
+/// The directory of the deployment, out of the way: what was lost.
+pub fn lose(deployment: &Deployment) -> PathBuf {
+    let lost = deployment.dir.path().join("lost");
+    std::fs::rename(deployment.data(), &lost).unwrap();
+    lost
+}

@@ -1,0 +1,61 @@
+//! A torture that finds nothing proves nothing unless it finds what is there: here the program that is
+//! tortured is one that loses something.
+use super::torture;
+use crate::harness::machine;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A program that does something to the data directory before its fifth start as a server, and is claviger
+/// otherwise. `$data` is the directory.
+fn traitor(dir: &Path, at_third: &str, at_fifth: &str) -> String {
+    let text = format!(
+        "#!/bin/sh\nset -e\nif [ \"$1\" = serve ]; then\n\
+         node=$(dirname \"$3\"); data=$node/data\n\
+         echo start >>\"$node/starts\"; starts=$(wc -l <\"$node/starts\")\n\
+         if [ \"$starts\" -eq 3 ]; then {at_third}; fi\n\
+         if [ \"$starts\" -eq 5 ]; then {at_fifth}; fi\n\
+         fi\nexec {} \"$@\"\n",
+        env!("CARGO_BIN_EXE_claviger")
+    );
+    let path = dir.join("traitor");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// What the report says when this happens.
+fn found(at_third: &str, at_fifth: &str) -> String {
+    let _busy = machine(false);
+    let dir = tempfile::tempdir().unwrap();
+    let program = traitor(dir.path(), at_third, at_fifth);
+    let (exit, report) = torture(dir.path(), 20, None, &["--program", &program, "--lanes", "1"]);
+    assert_eq!(exit.status.code(), Some(1), "{exit:#?}");
+    assert_eq!((&report["seed"], &report["troubles"]), (&0.into(), &serde_json::json!([])));
+    let violations = report["violations"].as_array().unwrap();
+    let [violation] = violations.as_slice() else { panic!("{violations:#?}") };
+    let kept = Path::new(violation["directory"].as_str().unwrap());
+    assert!(kept.join("node-0/data/store").exists() && kept.join("node-0/output").exists());
+    violation["what"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_directory_that_was_put_back() {
+    let what =
+        found("cp -a \"$data\" \"$node/old\"", "rm -rf \"$data\"; mv \"$node/old\" \"$data\"");
+    assert!(what.contains("acknowledged was") || what.contains("has the events"), "{what}");
+}
+
+/// What was logged in the last second would come back: it waits in the store until it is known to be logged.
+#[test]
+fn a_log_that_was_cut_in_half() {
+    let cut = "log=$(ls \"$data\"/audit/*.log | tail -n 1); python3 -c '\n\
+         import sys\n\
+         path = sys.argv[1]\n\
+         whole = open(path, \"rb\").read()\n\
+         lines = whole.rstrip(b\"\\0\").splitlines(True)\n\
+         kept = b\"\".join(lines[:len(lines) // 2])\n\
+         open(path, \"wb\").write(kept.ljust(len(whole), b\"\\0\"))\n\
+         ' \"$log\"";
+    let what = found(":", cut);
+    assert!(what.contains("has the events []") || what.contains("does not start"), "{what}");
+}

@@ -1,0 +1,179 @@
+//! Deployments of several nodes: one token, one database, and a data directory each.
+use super::proxy::Proxy;
+use crate::client::{Client, Failed, elements};
+use crate::databases::{self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, HOST, fresh};
+use crate::harness::{Exit, Port, Process, now};
+use crate::setup::{Deployment, Token};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// How old an answer may be, unless the configuration says otherwise.
+pub const BOUND: Duration = Duration::from_secs(1);
+
+pub struct Nodes {
+    /// The first one made the deployment.
+    pub all: Vec<Deployment>,
+    /// Between each node and the database.
+    pub proxies: Vec<Proxy>,
+    pub schema: String,
+}
+
+/// What a node's configuration says of the database.
+fn store(port: u16, schema: &str) -> String {
+    let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
+    format!(
+        "[store]\nkind = \"postgresql\"\nschema = {schema:?}\n\
+         url = \"postgresql://{ADMINISTRATOR}:{password}@{HOST}:{port}/postgres?sslmode=disable\"\n"
+    )
+}
+
+impl Nodes {
+    /// A deployment of one node that is not served yet.
+    pub fn first() -> Self {
+        let mut nodes = Self { all: Vec::new(), proxies: Vec::new(), schema: fresh("nodes") };
+        let mut first = Deployment::blank(true);
+        first.more = nodes.store();
+        first.init();
+        nodes.all.push(first);
+        nodes
+    }
+
+    /// So many, all joined, none served.
+    pub fn new(count: usize) -> Self {
+        let mut nodes = Self::first();
+        while nodes.all.len() < count {
+            let joined = nodes.join();
+            assert!(joined.status.success(), "{joined:#?}");
+        }
+        nodes
+    }
+
+    /// The section for one more node, behind a proxy of its own.
+    fn store(&mut self) -> String {
+        let proxy = Proxy::before(databases::postgres().port);
+        let section = store(proxy.port, &self.schema);
+        self.proxies.push(proxy);
+        section
+    }
+
+    /// One more directory with the token of the others, in which nothing was done.
+    pub fn blank(&mut self) -> &Deployment {
+        let first = &self.all[0];
+        let token = first.token.as_ref().unwrap();
+        let token = Token { conf: token.conf.clone(), pin_file: token.pin_file.clone() };
+        let admin = first.admin.clone();
+        let more = self.store();
+        let dir = tempfile::tempdir().unwrap();
+        let node = Deployment { dir, token: Some(token), more, admin, port: Port::free() };
+        node.write_config(&node.text(&node.data()));
+        self.all.push(node);
+        self.all.last().unwrap()
+    }
+
+    /// Makes one more node.
+    pub fn join(&mut self) -> Exit {
+        self.blank().run("join")
+    }
+
+    pub fn serve(&self) -> Vec<Process> {
+        self.all.iter().map(Deployment::serve).collect()
+    }
+
+    /// Of the database, in this deployment's schema.
+    pub fn execute(&self, statements: &str) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let text = format!("SET search_path = pg_catalog, {}; {statements}", self.schema);
+        runtime.block_on(databases::postgres().execute(&text));
+    }
+}
+
+/// `claviger nodes …` of a node, with the server or without.
+pub fn nodes_command(node: &Deployment, arguments: &[&str]) -> Exit {
+    let mut command = crate::harness::program(node.token.as_ref().map(|t| t.conf.as_path()));
+    command.arg("nodes").arg(arguments[0]).arg("--config").arg(node.config());
+    command.args(&arguments[1..]);
+    crate::harness::run(command)
+}
+
+/// The ids of a list of nodes, and which of them was asked.
+pub fn ids(list: &str) -> Vec<(String, bool)> {
+    let heads = list.lines().filter(|line| !line.starts_with(' '));
+    heads
+        .map(|line| {
+            let id = line.split(' ').next().unwrap().to_owned();
+            (id, line.ends_with("(this one)"))
+        })
+        .collect()
+}
+
+/// The call's answer. What other nodes do at the same time may end it with a conflict once too often.
+pub fn must(mut call: impl FnMut() -> Result<Value, Failed>) -> Value {
+    for _ in 0..20 {
+        match call() {
+            Ok(value) => return value,
+            Err(error) if error.code() == "ThrottlingException" => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("throttled again and again");
+}
+
+/// A user with this policy: its access key.
+pub fn user(admin: &mut Client, name: &str, policy: Option<&str>) -> (String, String) {
+    admin.query("iam", "CreateUser", &[("UserName", name)]).unwrap();
+    if let Some(policy) = policy {
+        let document = [("UserName", name), ("PolicyName", "p"), ("PolicyDocument", policy)];
+        admin.query("iam", "PutUserPolicy", &document).unwrap();
+    }
+    access_key(admin, name)
+}
+
+pub fn access_key(admin: &mut Client, user: &str) -> (String, String) {
+    let made = admin.query("iam", "CreateAccessKey", &[("UserName", user)]).unwrap().value;
+    let text = |name| elements(&made, name).into_iter().next().unwrap();
+    (text("AccessKeyId"), text("SecretAccessKey"))
+}
+
+/// Asks until it is so.
+pub fn wait_until(within: Duration, what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let began = now();
+    while !is_so() {
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    began.elapsed()
+}
+
+/// Calls until it fails, as it must for good. Answers how long after `since` the last call began that
+/// succeeded.
+pub fn last_success(since: Instant, mut call: impl FnMut() -> Result<(), Failed>) -> Duration {
+    let mut last = Duration::ZERO;
+    loop {
+        let began = since.elapsed();
+        match call() {
+            Ok(()) => last = began,
+            Err(Failed::Lost(error)) => panic!("{error}"),
+            Err(Failed::Fault { status, .. }) if status >= 500 => panic!("an error of ours"),
+            Err(_) => break,
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "it succeeds for ever");
+    }
+    for _ in 0..3 {
+        assert!(call().is_err(), "known once, it is not unknown again");
+    }
+    last
+}
+
+/// p50, p99 and the longest, in words.
+pub fn told(name: &str, mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
+    let longest = *times.last().unwrap();
+    eprintln!(
+        "{name}: {} trials, last success after the change: p50 {:?}, p99 {:?}, max {longest:?}",
+        times.len(),
+        at(50),
+        at(99)
+    );
+    longest
+}
