@@ -63,7 +63,8 @@ async fn write_for_ever(task: u64, store: Arc<Embedded>, revisions: Arc<AtomicU6
     }
 }
 
-/// Starts the child, which is the first test below in a process of its own, lets it live, and returns what it acknowledged.
+/// Starts the child, which is the first test below in a process of its own, lets it live, and
+/// returns what it acknowledged.
 fn run_and_kill(dir: &Path, life: Duration) -> Vec<(u64, u64)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::crash_tests::acknowledged_rows_survive_kill", "--nocapture"])
