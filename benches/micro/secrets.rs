@@ -227,7 +227,8 @@ async fn writes(dir: &Path) -> Outcome<()> {
         let world = world.clone();
         async move {
             let event = n.saturating_add(WRITTEN_SECRETS);
-            let arrival = Arrival { event_id: format!("{event:036}").into(), ..world.arrival.clone() };
+            let arrival =
+                Arrival { event_id: format!("{event:036}").into(), ..world.arrival.clone() };
             let body = json!({
                 "SecretId": format!("bench/{:06}", n % WRITTEN_SECRETS),
                 "SecretString": "{\"username\":\"app\",\"password\":\"fedcba9876543210\"}",

@@ -250,7 +250,8 @@ pub(super) async fn owners_of<R: Record>(tx: &Tx<'_>) -> Result<BTreeSet<String>
     const END: &str = "\u{10ffff}";
     let mut found = BTreeSet::new();
     loop {
-        let last: Vec<&str> = found.last().into_iter().flat_map(|id: &String| [id.as_str(), END]).collect();
+        let last: Vec<&str> =
+            found.last().into_iter().flat_map(|id: &String| [id.as_str(), END]).collect();
         let next = tx.list_deep::<R>(&[], &last, 1).await?.records;
         let Some((key, _)) = next.into_iter().next() else { return Ok(found) };
         let new = key.into_iter().next().is_some_and(|id| found.insert(id));

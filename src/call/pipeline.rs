@@ -83,7 +83,8 @@ async fn attempt<O: Operation>(
                 return refused::<O>(caller, arrival, body, now, rejection.fault(protocol));
             }
         };
-        let mut call = Call::begin(server, caller, arrival, now, attempt > 0, O::Service::FRESHNESS);
+        let mut call =
+            Call::begin(server, caller, arrival, now, attempt > 0, O::Service::FRESHNESS);
         call.asked = asked;
         let executed = request.execute(&mut call).await;
         asked = std::mem::take(&mut call.asked);

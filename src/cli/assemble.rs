@@ -314,7 +314,9 @@ pub(super) async fn assemble(
     let since = match state {
         // What waited then in the outbox may have been logged long ago.
         State::Restored => 0,
-        State::New | State::Joining | State::Existing => recovery.last_n.saturating_sub(RECENT_RECORDS),
+        State::New | State::Joining | State::Existing => {
+            recovery.last_n.saturating_sub(RECENT_RECORDS)
+        }
     };
     let known =
         |part| audit::recent_event_ids(&audit_at, if part == Part::Whole { 0 } else { since });

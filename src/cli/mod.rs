@@ -17,9 +17,9 @@ mod files;
 mod init;
 mod join;
 mod logging;
-mod opened;
 mod node;
 mod nodes;
+mod opened;
 mod policy;
 mod quiet;
 mod recovery;
@@ -235,7 +235,9 @@ pub fn main() -> ExitCode {
 fn follow_plan() -> Result<(), StartError> {
     let followed = failpoints::follow_environment();
     if followed.map_err(|e| StartError::Setup(format!("{}: {e}", failpoints::VARIABLE)))? {
-        tracing::warn!("this process follows a plan of `claviger torture`: it will fail on purpose");
+        tracing::warn!(
+            "this process follows a plan of `claviger torture`: it will fail on purpose"
+        );
     }
     Ok(())
 }

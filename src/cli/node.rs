@@ -48,12 +48,8 @@ pub(super) fn identity(
 /// Whole or not at all. The caller holds the directory's lock.
 fn write(data: &Path, node: &Node) -> std::io::Result<()> {
     let new = data.join(NEW_FILE_NAME);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(OWNER_ONLY)
-        .open(&new)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(&new)?;
     serde_json::to_writer(&mut file, node)?;
     file.write_all(b"\n")?;
     file.sync_all()?;
@@ -74,6 +70,9 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         assert_ne!(identity(other.path(), &SystemRandom, Vec::new()).unwrap().id, first.id);
         std::fs::write(dir.path().join(FILE_NAME), "{}").unwrap();
-        assert!(matches!(identity(dir.path(), &SystemRandom, Vec::new()), Err(StartError::Data { .. })));
+        assert!(matches!(
+            identity(dir.path(), &SystemRandom, Vec::new()),
+            Err(StartError::Data { .. })
+        ));
     }
 }

@@ -132,7 +132,8 @@ pub(super) async fn serve(
     let devices = tokio::spawn(background::watch_devices(server.clone()));
     let stopped = or_fenced(stopped, &server);
     let invoke = Arc::new(Dispatch::new(server.clone(), own_address(&sockets)));
-    let scheduler = Scheduler::new(server.clone(), nodes::name(server.node.as_ref()).into(), invoke);
+    let scheduler =
+        Scheduler::new(server.clone(), nodes::name(server.node.as_ref()).into(), invoke);
     let rotations = tokio::spawn(scheduler.run());
     let commands = listen_for_commands(&server, data);
     let admin = Admin::new(server.clone());
@@ -190,7 +191,8 @@ pub(super) async fn serve(
     opened.close().await?;
     match server.node.as_ref().is_some_and(ThisNode::is_fenced) {
         true => Err(StartError::Store(StoreError::ReadOnly(
-            "this node was removed from the deployment, or another process has taken its place".into(),
+            "this node was removed from the deployment, or another process has taken its place"
+                .into(),
         ))),
         false => Ok(()),
     }

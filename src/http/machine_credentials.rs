@@ -11,8 +11,8 @@ use crate::types::SecretText;
 use crate::wire::{Fault, Protocol, json};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use serde::{Deserialize, Serialize};use smol_str::format_smolstr;
-
+use serde::{Deserialize, Serialize};
+use smol_str::format_smolstr;
 
 const PATH: &str = "/machine-credentials";
 /// For one role's ARN.
@@ -141,7 +141,8 @@ async fn refuse(
     fault: Fault,
 ) -> Fault {
     let mut identity = UserIdentity::unknown(None);
-    let whose = |known: &Certificate| format_smolstr!("{}, serial number {}", known.name(), known.serial);
+    let whose =
+        |known: &Certificate| format_smolstr!("{}, serial number {}", known.name(), known.serial);
     identity.principal_id = certificate.map(whose).or(identity.principal_id);
     let (source, name) = (rolesanywhere::SOURCE, rolesanywhere::NAME);
     call::refuse(server, arrival, source, name, identity, fault).await

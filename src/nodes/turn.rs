@@ -116,9 +116,8 @@ impl Turn<'_> {
     pub async fn hold(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let Some(node) = self.node else { return Ok(()) };
         let held = tx.get::<Lease>(&[self.work.name()]).await?;
-        let is_ours = |lease: &Lease| {
-            lease.node == node.id() && lease.incarnation == node.incarnation()
-        };
+        let is_ours =
+            |lease: &Lease| lease.node == node.id() && lease.incarnation == node.incarnation();
         if held.as_deref().is_some_and(is_ours) { Ok(()) } else { Err(StoreError::Conflict) }
     }
 }

@@ -109,10 +109,12 @@ impl RootOfTrust {
                 self.adopt(&copy)?;
                 Ok(true)
             }
-            Some(copy) if theirs == here.revision() => match copy.document == here.to_copy()?.document {
-                true => Ok(false),
-                false => Err(foreign("is not what this node has under the same number")),
-            },
+            Some(copy) if theirs == here.revision() => {
+                match copy.document == here.to_copy()?.document {
+                    true => Ok(false),
+                    false => Err(foreign("is not what this node has under the same number")),
+                }
+            }
             // A database that was put back, or the first node's first start.
             _ => match shared.replace(theirs, &here.to_copy()?)? {
                 true => Ok(false),
@@ -130,7 +132,10 @@ impl RootOfTrust {
         if !(theirs.covers(&here) && here.covers(&theirs)) {
             return Err(foreign("has other domain keys than are open: restart this node"));
         }
-        tracing::info!(revision = copy.revision, "another node has changed the wraps of the domain keys");
+        tracing::info!(
+            revision = copy.revision,
+            "another node has changed the wraps of the domain keys"
+        );
         self.put_here(theirs)
     }
 

@@ -1,8 +1,8 @@
 //! How much of what other nodes commit is known here, and how old that knowledge is: what is in memory
 //! may be used only as long as it is young enough.
+use super::Commits;
 use super::backend::{Changed, Feed, StoreError};
 use super::cache::Cache;
-use super::Commits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -28,9 +28,7 @@ mod flip_tests;
 #[cfg(test)]
 mod suite;
 
-pub use backend::{
-    Backend, Changed, Changes, Commit, Digest, Feed, Revision, StoreError, Witness,
-};
+pub use backend::{Backend, Changed, Changes, Commit, Digest, Feed, Revision, StoreError, Witness};
 pub use embedded::Embedded;
 pub use engine::Options;
 pub use export::{Export, Exported, Loader, RowCheck, SealedRow};
@@ -119,9 +117,8 @@ impl Store {
         let feed = backend.feed();
         let sealed = Sealed::open(backend, keys, random, new).await?;
         let (cache, commits) = (Arc::new(Cache::default()), Arc::new(Commits::default()));
-        let follower = feed.map(|feed| {
-            Arc::new(Follower::new(feed, cache.clone(), commits.clone(), staleness))
-        });
+        let follower = feed
+            .map(|feed| Arc::new(Follower::new(feed, cache.clone(), commits.clone(), staleness)));
         let mut following = None;
         if let Some(follower) = &follower {
             follower.catch_up().await?;

@@ -2,9 +2,9 @@
 //! revision; and the sum of a keyed function of all rows' keys and revisions is kept beside them.
 //! So an edited or swapped row does not open, and a row that was put back, removed or added does
 //! not match the sum: it is detected, never believed.
-use super::numbers::Numbers;
 use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
 use super::export::Exported;
+use super::numbers::Numbers;
 use crate::memory::LockedKey;
 use crate::random::Random;
 use crate::seal::row::{self, Place, Row};
@@ -195,13 +195,7 @@ impl Sealed {
         let numbers = Numbers::new(backend.slot(), last, skip);
         let seal = StateSeal { keys: keys.clone(), random: random.clone() };
         backend.install(Arc::new(seal), digest, last);
-        Ok(Self {
-            backend,
-            keys,
-            random,
-            numbers,
-            acknowledged: AtomicU64::new(last.0),
-        })
+        Ok(Self { backend, keys, random, numbers, acknowledged: AtomicU64::new(last.0) })
     }
 
     pub(super) async fn get(

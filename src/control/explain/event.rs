@@ -73,7 +73,11 @@ pub(in crate::control) async fn of_event(
         event_id: event.event_id.to_string(),
         event_name: event.event_name.to_string(),
         event_time: event.event_time.to_string(),
-        principal: event.user_identity.arn.clone().map_or_else(|| "nobody who is known".into(), Into::into),
+        principal: event
+            .user_identity
+            .arn
+            .clone()
+            .map_or_else(|| "nobody who is known".into(), Into::into),
         then: then_text(&event, then),
         now: String::new(),
         same: None,

@@ -133,8 +133,12 @@ fn what_others_put_into_the_database_is_not_believed() {
         two.other.refresh().unwrap_err().to_string()
     };
     assert!(forged(3, &text).contains("another number"));
-    assert!(forged(3, &text.replace("\"revision\": 2", "\"revision\": 3")).contains("MAC is wrong"));
-    assert!(forged(2, &text.replace("\"ready\": true", "\"ready\": false")).contains("MAC is wrong"));
+    assert!(
+        forged(3, &text.replace("\"revision\": 2", "\"revision\": 3")).contains("MAC is wrong")
+    );
+    assert!(
+        forged(2, &text.replace("\"ready\": true", "\"ready\": false")).contains("MAC is wrong")
+    );
     assert!(forged(2, "{}").contains("cannot be read"));
     assert!(forged(1, &text).contains("is not what this node has"));
     let stranger = Two::new();

@@ -137,11 +137,7 @@ impl Nodes {
 
     /// Puts a copy in place of the one of revision `before` (0: of none). Answers whether it is there
     /// now: not if somebody else was first.
-    pub async fn replace_copy(
-        &self,
-        before: u64,
-        new: &SharedCopy,
-    ) -> Result<bool, StoreError> {
+    pub async fn replace_copy(&self, before: u64, new: &SharedCopy) -> Result<bool, StoreError> {
         let there = self.ask(Question::Replace(self.cluster, before, new)).await?;
         // Not how many rows were written: an attempt whose answer was lost may have done it.
         Ok(there.first().map(copy).is_some_and(|there| there == *new))
@@ -205,7 +201,9 @@ impl Question<'_> {
                 let (before, revision) = (signed(before), signed(new.revision));
                 let document = &*new.document;
                 match before {
-                    0 => client.execute(FIRST, &[&revision, &document, &cluster.as_slice()]).await?,
+                    0 => {
+                        client.execute(FIRST, &[&revision, &document, &cluster.as_slice()]).await?
+                    }
                     _ => client.execute(NEXT, &[&revision, &document, &before]).await?,
                 };
                 client.query(COPY, &[]).await?

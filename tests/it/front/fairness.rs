@@ -30,7 +30,8 @@ async fn whoever_asks_for_too_much_is_told_to_slow_down_and_nobody_else() {
     let create = client.json("TrentService.CreateKey", &json!({}));
     let mut calls = JoinSet::new();
     for _ in 0..ASKED {
-        let (client, request): (_, Request) = (client.clone(), client.sign(create.clone(), &ann, "kms"));
+        let (client, request): (_, Request) =
+            (client.clone(), client.sign(create.clone(), &ann, "kms"));
         calls.spawn(async move { client.send(&request).await });
     }
     for _ in SHARE..ASKED {

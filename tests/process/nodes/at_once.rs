@@ -79,7 +79,8 @@ fn of_two_that_want_the_same_one_wins() {
         },
         |client, round, both| {
             let winner = one_winner(round, &both, "ResourceExistsException");
-            let got = client.secrets("GetSecretValue", json!({ "SecretId": format!("name-{round}") }));
+            let got =
+                client.secrets("GetSecretValue", json!({ "SecretId": format!("name-{round}") }));
             assert_eq!(got.unwrap()["SecretString"], winner.to_string(), "round {round}");
         },
     );
@@ -101,7 +102,8 @@ fn of_two_that_want_the_same_one_wins() {
     );
 
     // Of every other round the values are the same: then both are told that it is done.
-    let value = |round: usize, node: usize| if round % 2 == 0 { "same".into() } else { node.to_string() };
+    let value =
+        |round: usize, node: usize| if round % 2 == 0 { "same".into() } else { node.to_string() };
     let token = |round: usize| format!("{round:032}");
     let put = |client: &mut Client, round: usize, node: usize| {
         let body = json!({

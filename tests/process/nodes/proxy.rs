@@ -76,7 +76,12 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8) {
         let count = match from.read(&mut bytes) {
             Ok(0) => break,
             Ok(count) => count,
-            Err(e) if [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut].contains(&e.kind()) => continue,
+            Err(e)
+                if [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut]
+                    .contains(&e.kind()) =>
+            {
+                continue;
+            }
             Err(_) => break,
         };
         // What had been read before it was cut off does not pass either.
