@@ -120,7 +120,7 @@ async fn what_the_log_has_already_is_not_logged_twice() {
     let world = World::new().await;
     world.key().await;
     world.key().await;
-    let known: HashSet<String> = world.events().into_iter().map(|e| e.event_id).collect();
+    let known: HashSet<String> = world.events().into_iter().map(|e| e.event_id.into()).collect();
     let before = world.events().len();
     // A crash now: both events are logged and still in the outbox. The recent end of the log does
     // not have them any more.

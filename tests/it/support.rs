@@ -95,8 +95,8 @@ impl World {
     pub async fn raw(&self, who: &Someone, service: &str, name: &str, body: &[u8]) -> Reply {
         let entry = table(service).find(name).unwrap_or_else(|| panic!("no operation {name}"));
         let arrival = Arrival {
-            request_id: self.server.random.uuid().to_string(),
-            event_id: self.server.random.uuid().to_string(),
+            request_id: self.server.random.uuid().to_string().into(),
+            event_id: self.server.random.uuid().to_string().into(),
             region: REGION.parse().unwrap(),
             source_ip: "127.0.0.1".parse().unwrap(),
             endpoint: None,

@@ -202,8 +202,8 @@ impl World {
         let caller = self.caller(who).await;
         let random = &self.server.random;
         let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
             region: region.parse::<Region>().unwrap(),
             source_ip: "127.0.0.1".parse().unwrap(),
             endpoint: None,

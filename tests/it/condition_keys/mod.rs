@@ -87,8 +87,8 @@ impl Scene {
     async fn ask(&self, from: &From, service: &str, name: &str, body: &Value) -> Option<String> {
         let random = &self.world.server.random;
         let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
             region: from.region.parse().unwrap(),
             source_ip: from.ip.parse().unwrap(),
             endpoint: None,

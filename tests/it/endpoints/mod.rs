@@ -49,8 +49,8 @@ impl World {
         body: Value,
     ) -> Result<Value, Failed> {
         let arrival = Arrival {
-            request_id: self.server.random.uuid().to_string(),
-            event_id: self.server.random.uuid().to_string(),
+            request_id: self.server.random.uuid().to_string().into(),
+            event_id: self.server.random.uuid().to_string().into(),
             region: REGION.parse().unwrap(),
             source_ip: way.address.parse().unwrap(),
             endpoint: way.endpoint.clone(),

@@ -124,8 +124,8 @@ async fn writing_ends_although_keys_are_in_steady_use() {
     let used = |at: i64| LastUse {
         operation: "Encrypt".into(),
         at: claviger::types::Timestamp(at),
-        event_id: at.to_string(),
-        request_id: String::new(),
+        event_id: at.to_string().into(),
+        request_id: "".into(),
     };
     let uses = &world.server.last_uses;
     for n in 0..1200 {

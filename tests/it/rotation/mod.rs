@@ -126,7 +126,7 @@ impl Stage {
 
     /// The rotations' events, in their order.
     pub fn rotation_events(&self) -> Vec<String> {
-        let names = self.world.events().into_iter().map(|event| event.event_name);
+        let names = self.world.events().into_iter().map(|event| event.event_name.to_string());
         names.filter(|name| name.contains("Rotation") && name != "CancelRotateSecret").collect()
     }
 

@@ -138,8 +138,8 @@ impl World {
         let entry = table(service).find(name).unwrap_or_else(|| panic!("no operation {name}"));
         let random = &self.server.random;
         let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
             region: REGION.parse().unwrap(),
             source_ip: "127.0.0.1".parse().unwrap(),
             endpoint: None,
