@@ -154,6 +154,9 @@ mod tests {
         assert!(!format!("{store:?} {:?}", store.postgresql().unwrap()).contains("hunter2"));
         let settings = store.postgresql().unwrap().unwrap();
         assert_eq!((&*settings.schema, settings.connections), ("claviger", 8));
+        let store = read(&format!("{text}\nstaleness_ms = 300\nconnections = 2")).unwrap();
+        assert_eq!(store.staleness(), Duration::from_millis(300));
+        assert_eq!(store.postgresql().unwrap().unwrap().connections, 2);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::store::{Commit, Revision, StoreError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 
 /// Bounds how long the first commit of a group waits for the last.
 const GROUP_COMMITS: usize = 512;
@@ -21,6 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A sixth of a node's lease on its slot.
 const RENEWAL: Duration = Duration::from_secs(10);
 const TRIM_INTERVAL: Duration = Duration::from_secs(30);
+const TRIM_DEADLINE: Duration = Duration::from_secs(3);
 const TRIM: &str = "DELETE FROM feed WHERE committed_at < now() - interval '10 minutes'";
 
 pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
@@ -249,7 +250,7 @@ impl Committer {
             };
             let renewal = nodes::renew(&connection.session.client, self.lease);
             let late = |_| Trouble::late("renewing the lease");
-            tokio::time::timeout(super::COMMIT_PATIENCE, renewal).await.map_err(late)??;
+            timeout(super::COMMIT_PATIENCE, renewal).await.map_err(late)??;
             Ok::<_, Trouble>(connection)
         };
         match renewed.await {
@@ -265,10 +266,13 @@ impl Committer {
             return;
         }
         self.trimmed = Some(now());
-        if let Some(connection) = &self.connection
-            && let Err(error) = connection.session.client.execute(TRIM, &[]).await
-        {
-            tracing::warn!(%error, "the change feed was not trimmed");
+        let Some(connection) = &self.connection else { return };
+        let trimming = connection.session.client.execute(TRIM, &[]);
+        // A database that stands still must not keep the commits that wait.
+        let late = |_| Trouble::late("trimming the feed");
+        let trimmed = timeout(TRIM_DEADLINE, trimming).await.map_err(late);
+        if let Err(trouble) = trimmed.and_then(|trimmed| trimmed.map_err(Trouble::from)) {
+            tracing::warn!(?trouble, "the change feed was not trimmed");
             self.connection = None;
         }
     }

@@ -1,10 +1,10 @@
 //! What becomes of commits and reads when the database or the way to it fails.
 use super::databases::{self, Postgres as Server, fresh};
 use super::proxy::{Mode, Proxy};
-use super::tests::{Thing, backend, get, put, settings, store};
+use super::tests::{Thing, backend, get, put, settings, store, store_within};
 use crate::store::suite::commit;
 use crate::store::{Backend, Freshness, Store, StoreError};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -78,19 +78,25 @@ async fn what_the_database_throws_back_is_tried_again() {
 async fn knowledge_that_is_too_old_is_not_used() {
     let server = databases::postgres();
     let proxy = Proxy::before(server.port).await;
-    let store = store(&settings(proxy.port, &fresh("stale")), "node").await.unwrap();
-    put(&store, "x", "1").await.unwrap();
-    let bounded = async || store.begin_with(Freshness::Bounded).get::<Thing>(&["x"]).await;
-    bounded().await.unwrap().unwrap();
-    proxy.set(Mode::Stall);
-    assert!(bounded().await.is_ok(), "young knowledge serves");
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert!(!store.is_current());
-    assert!(matches!(bounded().await, Err(StoreError::Unavailable(_))), "it fails closed");
-    assert!(matches!(get(&store, "x").await, Err(StoreError::Unavailable(_))));
-    proxy.set(Mode::Pass);
-    back(&store).await;
-    assert!(bounded().await.unwrap().is_some());
+    // The default, and one that is longer.
+    for bound in [1000, 3000].map(Duration::from_millis) {
+        let settings = settings(proxy.port, &fresh("stale"));
+        let store = store_within(&settings, "node", bound).await.unwrap();
+        put(&store, "x", "1").await.unwrap();
+        let bounded = async || store.begin_with(Freshness::Bounded).get::<Thing>(&["x"]).await;
+        bounded().await.unwrap().unwrap();
+        proxy.set(Mode::Stall);
+        // The last look at the feed had begun up to a tenth of a second before.
+        tokio::time::sleep(bound * 2 / 5).await;
+        assert!(store.is_current() && bounded().await.is_ok(), "young knowledge serves: {bound:?}");
+        tokio::time::sleep(bound * 3 / 5 + Duration::from_millis(100)).await;
+        assert!(!store.is_current());
+        assert!(matches!(bounded().await, Err(StoreError::Unavailable(_))), "it fails closed");
+        assert!(matches!(get(&store, "x").await, Err(StoreError::Unavailable(_))));
+        proxy.set(Mode::Pass);
+        back(&store).await;
+        assert!(bounded().await.unwrap().is_some());
+    }
 }
 
 /// Waits until the store reads and writes again, and says how long that took.
@@ -143,79 +149,23 @@ async fn outage(server: &mut Server, fault: impl AsyncFnOnce(&mut Server)) {
     }
 }
 
-fn signal(server: &Server, signal: Signal) {
-    let process = Pid::from_raw(i32::try_from(server.process()).unwrap()).unwrap();
-    kill_process(process, signal).unwrap();
-}
-
-/// The processes of a server that was killed end when they notice.
-async fn restart(server: &mut Server) {
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    server.restart();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_and_restarted_it_has_all_that_was_acknowledged() {
     let mut server = Server::start();
-    outage(&mut server, async |server| {
-        signal(server, Signal::KILL);
-        restart(server).await;
-    })
-    .await;
-    // Immediate and fast shutdown.
-    for how in [Signal::QUIT, Signal::INT] {
-        outage(&mut server, async |server| {
-            signal(server, how);
-            restart(server).await;
-        })
-        .await;
+    // The last two are an immediate and a fast end.
+    for how in [Signal::KILL, Signal::QUIT, Signal::INT] {
+        outage(&mut server, async |server| server.bounce(how)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_for_a_while_it_goes_on() {
     let mut server = Server::start();
-    outage(&mut server, async |server| {
-        let client = server.administrator().await;
-        let processes = "SELECT pid FROM pg_stat_activity WHERE application_name = 'claviger'";
-        let rows = client.query(processes, &[]).await.unwrap();
-        let each = |signal| {
-            for row in &rows {
-                let process = Pid::from_raw(row.get(0)).unwrap();
-                // One that has ended in the meantime cannot be told anything.
-                let _ = kill_process(process, signal);
-            }
-        };
-        signal(server, Signal::STOP);
-        each(Signal::STOP);
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        each(Signal::CONT);
-        signal(server, Signal::CONT);
-    })
-    .await;
+    outage(&mut server, async |server| server.pause(Duration::from_secs(5)).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_are_used_up_come_back() {
     let mut server = Server::start();
-    outage(&mut server, async |server| {
-        let client = server.administrator().await;
-        // The old ones end, and others take their places.
-        let mut taken = Vec::new();
-        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-            WHERE application_name = 'claviger'";
-        for _ in 0..3 {
-            client.query(end, &[]).await.unwrap();
-            for _ in 0..100 {
-                let user = (databases::ADMINISTRATOR, databases::ADMINISTRATOR_PASSWORD);
-                match server.login(user.0, user.1, "postgres").await {
-                    Ok(connection) => taken.push(connection),
-                    Err(_) => break,
-                }
-            }
-        }
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(taken.len() > 50, "{} connections were taken", taken.len());
-    })
-    .await;
+    outage(&mut server, async |server| server.use_up(Duration::from_secs(2)).await).await;
 }

@@ -50,8 +50,16 @@ fn keys(byte: u8) -> Arc<RowKeys> {
 }
 
 pub(super) async fn store(settings: &Settings, id: &str) -> Result<Store, StoreError> {
+    store_within(settings, id, Duration::from_secs(1)).await
+}
+
+/// One whose knowledge of other nodes' commits may be so old.
+pub(super) async fn store_within(
+    settings: &Settings,
+    id: &str,
+    bound: Duration,
+) -> Result<Store, StoreError> {
     let backend = Arc::new(backend(settings, id).await?);
-    let bound = Duration::from_secs(1);
     Store::open_with(backend, keys(1), Arc::new(SystemRandom), true, bound).await
 }
 
