@@ -92,7 +92,7 @@ impl Worker {
         let new = self.new_name();
         let id = |key: &str| ids.of(key).unwrap_or_default();
         match kind {
-            1 if self.names("alias/").len() < ALIASES => {
+            1 if self.names_of("alias/").len() < ALIASES => {
                 let target = self.some_target()?;
                 let body = json!({"AliasName": format!("alias/{new}"), "TargetKeyId": id(&target)});
                 let effect = (format!("alias/{new}"), json!({"target": target}));
@@ -119,7 +119,7 @@ impl Worker {
         let n = self.serial;
         let new = self.new_name();
         match kind {
-            10 if self.names("user/").len() < USERS => {
+            10 if self.names_of("user/").len() < USERS => {
                 let effect = (format!("user/{new}"), json!({}));
                 Some(Operation::iam("CreateUser", json!({"UserName": new}), effect))
             }
@@ -134,7 +134,7 @@ impl Worker {
                 });
                 Some(Operation::iam("PutUserPolicy", body, (user, after)))
             }
-            12 if self.names("secret/").len() < SECRETS => {
+            12 if self.names_of("secret/").len() < SECRETS => {
                 let effect = (format!("secret/{new}"), json!({"current": new, "previous": null}));
                 let body =
                     json!({"Name": new, "SecretString": new, "ClientRequestToken": token(&new)});
@@ -180,14 +180,14 @@ impl Worker {
         Some(Operation::kms(name, body, (format!("key/{key}"), after)))
     }
 
-    fn names(&self, kind: &str) -> Vec<String> {
+    fn names_of(&self, kind: &str) -> Vec<String> {
         let of_kind =
             |(name, value): &(&String, &Value)| name.starts_with(kind) && !value.is_null();
         self.model.iter().filter(of_kind).map(|(name, _)| name.clone()).collect()
     }
 
     fn some(&mut self, kind: &str) -> Option<String> {
-        let names = self.names(kind);
+        let names = self.names_of(kind);
         self.pick(&names)
     }
 
@@ -196,7 +196,7 @@ impl Worker {
     }
 
     fn live_keys(&self) -> Vec<String> {
-        let mut keys = self.names("key/");
+        let mut keys = self.names_of("key/");
         keys.retain(|key| self.model.get(key).is_some_and(|key| key["state"] != "PendingDeletion"));
         keys
     }
@@ -216,7 +216,7 @@ impl Worker {
     }
 }
 
-/// Secrets Manager wants 32 to 64 characters.
-fn token(text: &str) -> String {
+/// The version that a call makes with this value; Secrets Manager wants 32 to 64 characters.
+pub(super) fn token(text: &str) -> String {
     format!("{text:->40}")
 }

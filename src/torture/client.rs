@@ -1,69 +1,14 @@
-//! A signing HTTP/1.1 client on a blocking socket: nothing between the torture and the wire, and an
-//! answer that did not come is told from one that did.
+//! A signing client of a server: an answer that did not come is told from one that did.
+use super::wire::{Answer, Done, Failed, STALE, connect, read_answer, write_request};
 use super::{Trouble, now};
 use crate::clock::{Clock, SystemClock};
 use crate::sigv4::{self, Credentials};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const REGION: &str = "us-east-1";
-/// No call takes as long.
-const ANSWER: Duration = Duration::from_secs(20);
-/// The server closes idle connections after five seconds.
-const STALE: Duration = Duration::from_secs(3);
-/// Answers to the torture's calls are a few kilobytes.
-const MAX_BODY_BYTES: usize = 16 << 20;
-
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
-
-/// Why a call has no result.
-#[derive(Debug)]
-pub(super) enum Failed {
-    /// No answer: the connection broke. The call may have been carried out.
-    Lost(io::Error),
-    Fault {
-        status: u16,
-        code: String,
-        message: String,
-        request_id: String,
-    },
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lost(error) => write!(f, "no answer: {error}"),
-            Self::Fault { status, code, message, request_id } => {
-                write!(f, "{status} {code} ({message}) to request {request_id}")
-            }
-        }
-    }
-}
-
-impl Failed {
-    pub(super) fn code(&self) -> &str {
-        match self {
-            Self::Lost(_) => "lost",
-            Self::Fault { code, .. } => code,
-        }
-    }
-}
-
-/// The result of an acknowledged call.
-#[derive(Debug)]
-pub(super) struct Done<T> {
-    pub(super) value: T,
-    pub(super) request_id: String,
-}
 
 /// A user's access key: its id and its secret.
 #[derive(Clone, Debug, Default)]
@@ -191,62 +136,6 @@ impl Client {
     }
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect_timeout(&address, ANSWER)?;
-    tcp.set_nodelay(true)?;
-    tcp.set_read_timeout(Some(ANSWER))?;
-    Ok(tcp)
-}
-
-/// The status of an unsigned GET on a connection of its own.
-pub(super) fn status(address: SocketAddr, path: &str) -> io::Result<u16> {
-    let mut tcp = connect(address)?;
-    let request = http::Request::get(path).header("host", address.to_string());
-    let request = request.header("connection", "close").body(()).map_err(io::Error::other)?;
-    write_request(&mut tcp, &request.into_parts().0, b"")?;
-    read_answer(&mut BufReader::new(tcp)).map(|answer| answer.status)
-}
-
-fn write_request(to: &mut dyn Write, head: &http::request::Parts, body: &[u8]) -> io::Result<()> {
-    let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
-    for (name, value) in &head.headers {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
-    bytes.extend_from_slice(body);
-    to.write_all(&bytes)?;
-    to.flush()
-}
-
-fn read_answer(from: &mut dyn BufRead) -> io::Result<Answer> {
-    let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let mut line = String::new();
-    from.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(ended)?;
-    let mut headers = BTreeMap::new();
-    loop {
-        line.clear();
-        if from.read_line(&mut line)? == 0 {
-            return Err(ended());
-        }
-        if line == "\r\n" {
-            break;
-        }
-        let (name, value) = line.trim_end().split_once(':').ok_or_else(ended)?;
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length: usize = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
-    if length > MAX_BODY_BYTES {
-        return Err(io::Error::other(format!("an answer of {length} bytes")));
-    }
-    let mut body = vec![0; length];
-    from.read_exact(&mut body)?;
-    Ok(Answer { status, headers, body })
-}
-
 /// The texts of all elements of that name that hold text only. Enough for what IAM answers here: names
 /// of ours and percent-encoded policies, in which nothing is escaped.
 pub(super) fn elements(xml: &str, name: &str) -> Vec<String> {
@@ -279,15 +168,5 @@ mod tests {
         let xml = "<a><member>x</member><b><member>y</member></b><member/></a>";
         assert_eq!(elements(xml, "member"), ["x", "y"]);
         assert!(elements(xml, "b").is_empty() && elements(xml, "c").is_empty());
-    }
-
-    #[test]
-    fn an_answer_that_is_cut_off_is_none() {
-        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab";
-        let answer = read_answer(&mut &whole[..]).unwrap();
-        assert_eq!((answer.status, answer.body.as_slice()), (200, &b"ab"[..]));
-        for cut in 0..whole.len() {
-            assert!(read_answer(&mut &whole[..cut]).is_err(), "cut at {cut}");
-        }
     }
 }

@@ -145,13 +145,16 @@ impl<'a> Era<'a> {
 
     /// What must be there is there, nothing else is, and the log tells of it. Of several servers
     /// another one is asked than the one that was written to. Events may come as late as `patience`
-    /// says, where no restart has brought the log up to date.
+    /// says, where no restart has brought the log up to date, nor every server what it knows.
     pub(super) fn check(
         &mut self,
         servers: &[Process],
         all: bool,
         patience: Duration,
     ) -> Result<(), Trouble> {
+        if servers.len() > 1 && !patience.is_zero() {
+            std::thread::sleep(KNOWN);
+        }
         if self.shared.wants_history() && self.registers.has_begun() {
             for server in 0..servers.len() {
                 self.registers.end(&mut self.client(servers, server))?;
@@ -179,6 +182,7 @@ impl<'a> Era<'a> {
             attempts.extend(checked?);
         }
         observe::lists(&mut client, &self.ids)?;
+        observe::nothing_else(&mut client, &self.workers.iter().flat_map(Worker::names).collect())?;
         self.events.check(&self.deployment.audits(), &attempts, patience)?;
         self.shared.report(|report| report.count(&attempts));
         Ok(())

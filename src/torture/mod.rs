@@ -28,6 +28,7 @@ mod report;
 mod run;
 mod suffer;
 mod tail;
+pub mod wire; // the tests of processes use it too
 mod worker;
 
 use crate::failpoints::POLL;

@@ -1,4 +1,5 @@
 //! What is there, as the API shows it. Reading an object also asks what must agree with it.
+use super::choice::token;
 use super::client::{Client, elements, found, ok};
 use super::operation::{Ids, SHARED};
 use super::{Trouble, promise, text_of};
@@ -140,8 +141,78 @@ fn secret(client: &mut Client, name: &str) -> Result<Value, Trouble> {
         promise(described.is_none(), || format!("half a secret: {described:?}"))?;
         return Ok(Value::Null);
     };
+    let listed = client.secrets(
+        "ListSecretVersionIds",
+        &json!({"SecretId": name, "IncludeDeprecated": true, "MaxResults": 100}),
+    );
+    let listed = ok("ListSecretVersionIds", listed)?;
+    promise(labelled(&listed, &current, previous.as_ref()), || {
+        format!(
+            "the secret {name} has a version or a label too much: {listed}; {current}; {previous:?}"
+        )
+    })?;
     let text = |value: Value| value["SecretString"].clone();
     Ok(json!({"current": text(current), "previous": previous.map(text)}))
+}
+
+/// Whether no version is there twice, each value is that of the call that made its version, and each label is
+/// at the one version that it is read by.
+fn labelled(listed: &Value, current: &Value, previous: Option<&Value>) -> bool {
+    let versions: Vec<&Value> = listed["Versions"].as_array().into_iter().flatten().collect();
+    let ids: BTreeSet<&str> =
+        versions.iter().filter_map(|version| version["VersionId"].as_str()).collect();
+    let holders = |label: &str| -> Vec<&Value> {
+        let has = |version: &&&Value| {
+            version["VersionStages"].as_array().is_some_and(|all| all.iter().any(|l| l == label))
+        };
+        versions.iter().filter(has).map(|version| &version["VersionId"]).collect()
+    };
+    let ids_of = |value: Option<&Value>| -> Vec<Value> {
+        value.map(|value| value["VersionId"].clone()).into_iter().collect()
+    };
+    let is_own = |value: &Value| {
+        value["SecretString"].as_str().is_some_and(|text| value["VersionId"] == token(text))
+    };
+    ids.len() == versions.len()
+        && holders("AWSCURRENT") == ids_of(Some(current)).iter().collect::<Vec<_>>()
+        && holders("AWSPREVIOUS") == ids_of(previous).iter().collect::<Vec<_>>()
+        && [Some(current), previous].into_iter().flatten().all(is_own)
+}
+
+/// The lists of aliases, users and secrets hold `known` and nothing else of ours, whose names begin with the
+/// era's number: what was removed stays away.
+pub(super) fn nothing_else(client: &mut Client, known: &BTreeSet<String>) -> Result<(), Trouble> {
+    let mut listed = Vec::new();
+    for alias in pages(client, "ListAliases", "Aliases", json!({}))? {
+        listed.push(text_of(&alias, "AliasName")?);
+    }
+    // As many as there can be, so that there is one page.
+    let users = ok("ListUsers", client.iam("ListUsers", &[("MaxItems", "1000")]))?.value;
+    listed.extend(elements(&users, "UserName").into_iter().map(|name| format!("user/{name}")));
+    let mut body = json!({"MaxResults": 100});
+    loop {
+        let page = ok("ListSecrets", client.secrets("ListSecrets", &body))?;
+        for secret in page["SecretList"].as_array().into_iter().flatten() {
+            listed.push(format!("secret/{}", text_of(secret, "Name")?));
+        }
+        if page["NextToken"].is_null() {
+            break;
+        }
+        body["NextToken"] = page["NextToken"].clone();
+    }
+    listed.retain(|name| {
+        name.split_once('/').is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    let count = listed.len();
+    let listed: BTreeSet<String> = listed.into_iter().collect();
+    promise(count == listed.len() && listed == *known, || {
+        let (more, fewer) = (listed.difference(known), known.difference(&listed));
+        format!(
+            "of {count} things, these should not be there: {:?}, these are missing: {:?}",
+            more.collect::<Vec<_>>(),
+            fewer.collect::<Vec<_>>()
+        )
+    })
 }
 
 /// The lists show the same as the single objects, and a key's list of aliases the same as the
@@ -173,4 +244,32 @@ pub(super) fn lists(client: &mut Client, ids: &Ids) -> Result<(), Trouble> {
         promise(names == aliases, || format!("aliases of {key}: {names:?}, or {aliases:?}?"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_or_a_label_too_much_is_noticed() {
+        let version = |text: &str, labels: &[&str]| json!({"VersionId": token(text), "VersionStages": labels});
+        let value = |text: &str| json!({"VersionId": token(text), "SecretString": text});
+        let of = |versions: &[Value]| json!({"Versions": versions});
+        let (a, b) = (version("a", &["AWSPREVIOUS"]), version("b", &["AWSCURRENT"]));
+        let good = of(&[a.clone(), b.clone(), version("c", &[])]);
+        assert!(labelled(&good, &value("b"), Some(&value("a"))));
+        assert!(labelled(&of(&[b.clone()]), &value("b"), None));
+        for bad in [
+            of(&[a.clone(), b.clone(), b.clone()]),
+            of(&[a.clone(), b.clone(), version("c", &["AWSCURRENT"])]),
+            of(&[a.clone(), b.clone(), version("c", &["AWSPREVIOUS"])]),
+            of(&[a.clone(), version("b", &[])]),
+            of(&[b.clone()]),
+        ] {
+            assert!(!labelled(&bad, &value("b"), Some(&value("a"))), "{bad}");
+        }
+        assert!(!labelled(&good, &value("a"), Some(&value("b"))), "labels the other way round");
+        let foreign = json!({"VersionId": token("b"), "SecretString": "a"});
+        assert!(!labelled(&good, &foreign, Some(&value("a"))), "a version with another's value");
+    }
 }

@@ -1,7 +1,8 @@
 //! What the load consists of: calls, the one object that each changes, and how the object looks
 //! before and after. Objects have names of ours (`key/…`, `alias/…`, `user/…`, `secret/…`), so that
 //! one whose making was not acknowledged can be recognised.
-use super::client::{Client, Done, Failed};
+use super::client::Client;
+use super::wire::{Done, Failed};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
 //! A server as a process: started, waited for, killed; never left behind.
-use super::client::status;
+use super::wire::plain;
 use super::{Trouble, now};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ impl Process {
             if let Some(status) = process.ended()? {
                 return Ok(Err(status));
             }
-            if status(address, "/readyz").is_ok_and(|status| status == 200) {
+            if plain(address, "GET", "/readyz", b"").is_ok_and(|answer| answer.status == 200) {
                 process.took = began.elapsed();
                 return Ok(Ok(process));
             }

@@ -1,9 +1,11 @@
 //! Secrets that several clients put and get at the same time, through all servers: each is a register. What
 //! the clients were told, and when, is written down for a linearizability checker.
-use super::client::{Client, Failed, ok};
+use super::client::{Client, ok};
 use super::numbers::Numbers;
+use super::wire::Failed;
 use super::worker::Pace;
 use super::{Trouble, now, text_of};
+use crate::failpoints::POLL;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +13,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// How many clients there are for each server.
-pub(super) const CLIENTS: usize = 3;
-/// So many secrets in a round, one after the other, and so many operations on each: a checker's work
-/// grows faster than a history does.
+pub(super) const CLIENTS: usize = 4;
+/// So many secrets in a round, in turn: fewer than there are clients, so that these meet, and more than one,
+/// so that they do not only wait for each other.
 const SECRETS: u64 = 4;
-const OPERATIONS: u64 = 250;
+/// So many operations in a round tell something, and so many are enough: a checker's work grows faster
+/// than a history does.
+const ENOUGH: u64 = 400;
+const MOST: u64 = 4000;
 
 /// An operation on a secret, a line of JSON in the history. A get that came to nothing, and a put that
 /// was refused, are left out: they say nothing.
@@ -75,7 +80,7 @@ impl Registers {
 
     /// Whether there were enough operations in this round to tell something.
     pub(super) fn has_enough(&self) -> bool {
-        self.begun.load(Ordering::Relaxed) >= OPERATIONS
+        self.begun.load(Ordering::Relaxed) >= ENOUGH
     }
 
     /// Makes the secrets of a round.
@@ -101,10 +106,10 @@ impl Registers {
         let mut number = self.next_client.fetch_add(1, Ordering::Relaxed);
         while !pace.over.load(Ordering::Relaxed) {
             let begun = self.begun.fetch_add(1, Ordering::Relaxed);
-            if begun >= SECRETS * OPERATIONS {
+            if begun >= MOST {
                 break;
             }
-            let secret = self.secret(begun / OPERATIONS);
+            let secret = self.secret(begun % SECRETS);
             let outcome = match numbers.below(2) {
                 0 => self.put(client, number, secret, numbers.next()),
                 _ => self.get(client, number, secret),
@@ -115,6 +120,8 @@ impl Registers {
                 Err(Failed::Fault { status, .. }) if pace.may_fail && status >= 500 => {
                     // What was answered so may still be carried out.
                     number = self.next_client.fetch_add(1, Ordering::Relaxed);
+                    // A server that cannot do anything says so quickly.
+                    std::thread::sleep(POLL);
                 }
                 Err(Failed::Fault { code, .. }) if code.starts_with("Throttling") => {}
                 Err(failed) => return Err(Trouble::Violation(format!("a register: {failed}"))),

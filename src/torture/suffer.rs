@@ -1,6 +1,6 @@
 //! What a round's fault does to the servers while they are written to, and what must hold meanwhile.
 //! At the end of each they are dead.
-use super::client::{Client, Failed};
+use super::client::Client;
 use super::database::Outage;
 use super::deployment::Deployment;
 use super::era::{Era, SIGKILL, joined};
@@ -10,6 +10,7 @@ use super::observe;
 use super::operation::SHARED;
 use super::process::Process;
 use super::register::{CLIENTS, Registers};
+use super::wire::Failed;
 use super::worker::Pace;
 use super::{Trouble, now, promise, wait};
 use crate::failpoints::POLL;

@@ -1,8 +1,9 @@
 //! One of those who write: it keeps its own objects, one call after the other, so that after a kill
 //! exactly its last call may be in doubt. What it was told is what must be there.
-use super::client::{Client, Failed};
+use super::client::Client;
 use super::numbers::Numbers;
 use super::operation::{Attempt, Ids, Operation, Outcome};
+use super::wire::Failed;
 use super::{Trouble, observe, promise, text_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -74,6 +75,14 @@ impl Worker {
         self.model.retain(|_, value| !value.is_null());
         self.check_blobs(client, ids)?;
         Ok(attempts)
+    }
+
+    /// What has a name and is there, keys aside, whose names are descriptions.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.model
+            .keys()
+            .filter(|name| !name.starts_with("key/") && !name.starts_with("tag/"))
+            .cloned()
     }
 
     /// What was touched, and some others.

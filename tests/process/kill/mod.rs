@@ -8,17 +8,19 @@ use crate::harness::{Exit, machine, program, run};
 use crate::setup::{CLUSTER, LABEL, Token, softhsm};
 use serde_json::Value;
 use std::path::Path;
+use std::process::Command;
 
-/// `CLAVIGER_KILL_ROUNDS` overrides it.
-const ROUNDS: u64 = 200;
+/// Few, so that all of these tests take two or three minutes; docs/torture.md tells of long runs.
+const ROUNDS: u64 = 40;
 /// What is killed here is the store and the log, and SoftHSM in a debug build would take most of the
 /// time for its own start.
-const WITH_TOKEN: u64 = 20;
-const ON_POSTGRESQL: u64 = 20;
+const WITH_TOKEN: u64 = 10;
+const ON_POSTGRESQL: u64 = 12;
 
-fn rounds() -> u64 {
+/// So many rounds, or what `CLAVIGER_KILL_ROUNDS` says.
+fn rounds(default: u64) -> u64 {
     let rounds = std::env::var("CLAVIGER_KILL_ROUNDS").ok();
-    rounds.map_or(ROUNDS, |text| text.parse().unwrap())
+    rounds.map_or(default, |text| text.parse().unwrap())
 }
 
 /// Where PostgreSQL's programs are.
@@ -32,6 +34,17 @@ fn postgresql() -> String {
 fn torture(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> (Exit, Value) {
     let report = dir.join("report.json");
     let mut command = program(token.map(|token| token.conf.as_path()));
+    // Such as one that was built with optimisation.
+    if let Some(other) = std::env::var_os("CLAVIGER_KILL_PROGRAM") {
+        let same = command;
+        command = Command::new(other);
+        for (name, value) in same.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+    }
     command.args(["torture", "--seed", "0", "--kills", &kills.to_string(), "--report"]);
     command.arg(&report).arg("--dir").arg(dir.join("torture")).args(more);
     if let Some(token) = token {
@@ -74,7 +87,7 @@ fn enough(report: &Value, rounds: u64) {
 #[test]
 fn acknowledged_effects_and_their_events_outlive_kills() {
     let _busy = machine(false);
-    let rounds = rounds();
+    let rounds = rounds(ROUNDS);
     let dir = tempfile::tempdir().unwrap();
     let token = Token::new(&dir.path().join("softhsm"));
     good(dir.path(), WITH_TOKEN.min(rounds), Some(&token), &[]);
@@ -86,6 +99,6 @@ fn acknowledged_effects_and_their_events_outlive_kills() {
 fn acknowledged_effects_outlive_a_database_that_is_tortured_too() {
     let _busy = machine(false);
     let dir = tempfile::tempdir().unwrap();
-    let rounds = ON_POSTGRESQL.min(rounds());
+    let rounds = rounds(ON_POSTGRESQL);
     enough(&good(dir.path(), rounds, None, &["--postgresql", &postgresql()]), rounds);
 }
