@@ -80,6 +80,10 @@ pub trait Feed: Debug + Send + Sync {
     /// began. `Corrupt` if there are fewer groups than that.
     async fn since(&self, after: u64) -> Result<Changes, StoreError>;
 
+    /// The group that comes next after `after`, if this process has just committed it: known without
+    /// asking.
+    fn own(&self, after: u64) -> Option<Changes>;
+
     /// Waits until the backend says that there may be something new. May say it too often or never.
     async fn changed(&self);
 

@@ -1,7 +1,7 @@
 //! How much of what other nodes commit is known here, and how old that knowledge is: what is in memory
 //! may be used only as long as it is young enough.
 use super::Commits;
-use super::backend::{Changed, Feed, StoreError};
+use super::backend::{Changed, Changes, Feed, StoreError};
 use super::cache::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,10 +30,9 @@ pub(super) struct Follower {
     cache: Arc<Cache>,
     commits: Arc<Commits>,
     bound: Duration,
-    start: Instant,
     /// The groups whose changes are known.
     applied: AtomicU64,
-    /// When the query began that said so, in nanoseconds after `start`. 0: never.
+    /// The [`uptime`] at which the query began that said so, in nanoseconds. 0: never.
     asked: AtomicU64,
     /// Numbers those who want to be served by a query that begins after they came.
     tickets: AtomicU64,
@@ -48,7 +47,6 @@ struct Served {
 }
 
 impl Follower {
-    #[expect(clippy::disallowed_methods, reason = "elapsed time from here on, not a moment")]
     pub(super) fn new(
         feed: Arc<dyn Feed>,
         cache: Arc<Cache>,
@@ -60,7 +58,6 @@ impl Follower {
             cache,
             commits,
             bound,
-            start: Instant::now(),
             applied: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             tickets: AtomicU64::new(0),
@@ -74,6 +71,7 @@ impl Follower {
         loop {
             // Either is a reason to look.
             let _ = timeout(INTERVAL, self.feed.changed()).await;
+            self.apply_own().await;
             match self.catch_up().await {
                 Ok(()) if failing => {
                     failing = false;
@@ -101,7 +99,7 @@ impl Follower {
     }
 
     pub(super) fn age(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_nanos(self.asked.load(Ordering::SeqCst)))
+        uptime().saturating_sub(Duration::from_nanos(self.asked.load(Ordering::SeqCst)))
     }
 
     pub(super) fn is_within_bound(&self) -> bool {
@@ -136,25 +134,94 @@ impl Follower {
         outcome
     }
 
+    /// What this node has committed itself needs no asking. It says nothing of the others.
+    async fn apply_own(&self) {
+        let _in_order = self.served.lock().await;
+        while let Some(changes) = self.feed.own(self.applied()) {
+            self.apply(changes);
+        }
+    }
+
     /// Only with `served` held: groups are applied in order.
     async fn read(&self) -> Result<(), StoreError> {
-        let asked = self.start.elapsed();
+        let asked = uptime();
         let changes = self.feed.since(self.applied()).await?;
         if changes.sequence != self.applied() {
-            self.commits.start();
-            match changes.what {
-                Changed::Keys(keys) => keys.iter().for_each(|key| self.cache.forget(key)),
-                Changed::Everything => self.cache.clear(),
-            }
-            self.applied.store(changes.sequence, Ordering::SeqCst);
-            self.commits.finish();
+            self.apply(changes);
         }
-        let asked = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
+        let asked = u64::try_from(asked.as_nanos()).unwrap_or_default();
         self.asked.store(asked, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn apply(&self, changes: Changes) {
+        self.commits.start();
+        match changes.what {
+            Changed::Keys(keys) => keys.iter().for_each(|key| self.cache.forget(key)),
+            Changed::Everything => self.cache.clear(),
+        }
+        self.applied.store(changes.sequence, Ordering::SeqCst);
+        self.commits.finish();
     }
 }
 
 fn late() -> StoreError {
     StoreError::Unavailable("what other nodes have committed cannot be learned in time".into())
+}
+
+/// How long the machine has been up, asleep or not: knowledge grows old while a machine sleeps too, which
+/// `Instant` does not count. No clock that is set moves it.
+fn uptime() -> Duration {
+    // Never negative. If it were, knowledge would count as too old.
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Revision;
+
+    #[test]
+    fn uptime_is_the_systems() {
+        let text = std::fs::read_to_string("/proc/uptime").unwrap();
+        let system: f64 = text.split(' ').next().unwrap().parse().unwrap();
+        let ours = uptime().as_secs_f64();
+        assert!((ours - system).abs() < 5.0, "{ours}, the system says {system}");
+    }
+    /// Its questions are never answered; what this process committed is group 1 and group 3.
+    #[derive(Debug)]
+    struct Silent;
+
+    #[async_trait::async_trait]
+    impl Feed for Silent {
+        async fn since(&self, _after: u64) -> Result<Changes, StoreError> {
+            std::future::pending().await
+        }
+        fn own(&self, after: u64) -> Option<Changes> {
+            let what = Changed::Keys(vec!["a".into()]);
+            matches!(after, 0 | 2).then(|| Changes { sequence: after + 1, what })
+        }
+        async fn changed(&self) {}
+        fn seen(&self) -> u64 {
+            3
+        }
+    }
+
+    #[tokio::test]
+    async fn own_groups_are_applied_in_order_without_asking() {
+        let (cache, commits) = (Arc::new(Cache::default()), Arc::new(Commits::default()));
+        for key in ["a", "b"] {
+            let Err(ticket) = cache.find(key.as_bytes()) else { panic!("nothing is cached yet") };
+            cache.remember(&key.into(), ticket, Revision(1), Arc::new(()));
+        }
+        let bound = Duration::from_secs(1);
+        let follower = Follower::new(Arc::new(Silent), cache.clone(), commits.clone(), bound);
+        follower.apply_own().await;
+        // Group 2 is another node's: group 3 waits for it.
+        assert_eq!(follower.applied(), 1);
+        let kept = [b"a", b"b"].map(|key| cache.revision(key));
+        assert_eq!(kept, [None, Some(Revision(1))]);
+        assert!(!follower.is_within_bound(), "it says nothing of the others");
+        assert!(commits.quiet().is_some_and(|count| count == 1));
+    }
 }

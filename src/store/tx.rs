@@ -273,7 +273,7 @@ impl<'s> Tx<'s> {
     }
 
     async fn still_holds(&self) -> Result<(), StoreError> {
-        if self.read.len() < 2 || self.store.none_since(self.began) {
+        if self.read.len() < 2 || self.store.none_since(self.began) || self.is_still_known() {
             return Ok(());
         }
         let keys: Vec<&[u8]> = self.read.keys().map(|key| &**key).collect();
@@ -287,6 +287,18 @@ impl<'s> Tx<'s> {
             }
         }
         outcome
+    }
+
+    /// Where others write too: whether all that was read is still in memory, and memory is of one
+    /// moment. Own commits that are under way are in it when the follower has come to them.
+    fn is_still_known(&self) -> bool {
+        let Some(follower) = &self.store.follower else { return false };
+        let applied = follower.applied();
+        let same = |(key, revision): (&Bytes, &Revision)| {
+            self.store.cache.revision(key) == Some(*revision)
+        };
+        // In this order: what had changed a row in between would have been seen before it was applied.
+        self.read.iter().all(same) && follower.seen() == applied && follower.applied() == applied
     }
 
     /// A key read twice must not have moved in between.

@@ -6,7 +6,7 @@ use super::session::{Connector, Session};
 use super::trouble::Trouble;
 use crate::failpoints::{self, Point};
 use crate::store::ledger::Ledger;
-use crate::store::{Commit, Revision, StoreError};
+use crate::store::{Changed, Commit, Revision, StoreError};
 use bytes::Bytes;
 use futures_util::future::{join, join4};
 use std::collections::BTreeMap;
@@ -59,6 +59,8 @@ pub(super) struct Applied {
     pub(super) sealed: bool,
     /// Of each commit.
     pub(super) outcomes: Vec<bool>,
+    /// What was written. None: nothing.
+    pub(super) what: Option<Changed>,
 }
 
 #[derive(Debug)]
@@ -149,6 +151,10 @@ impl Committing {
             last: after.as_ref().map_or(Revision(0), Ledger::last),
             sealed: if nothing { head.state.is_some() } else { after.is_some() },
             outcomes: group.applied.clone(),
+            what: (!nothing).then(|| match work {
+                Work::Clear => Changed::Everything,
+                Work::Commits(_) => Changed::Keys(group.write.keys().cloned().collect()),
+            }),
         };
         if nothing {
             self.roll_back().await?;

@@ -5,7 +5,7 @@ use super::nodes::{self, Lease};
 use super::pool::Pool;
 use super::trouble::Trouble;
 use crate::store::ledger::Ledger;
-use crate::store::{Commit, Revision, StoreError};
+use crate::store::{Changes, Commit, Revision, StoreError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -207,8 +207,10 @@ impl Committer {
         self.sequence = self.sequence.max(applied.sequence);
         self.last = self.last.max(applied.last);
         self.sealed |= applied.sealed;
-        // What is in memory is no longer all of one moment, until the follower has read of it.
-        let _ = self.pool.saw(applied.sequence);
+        // What is in memory is no longer all of one moment, until the follower has come to it.
+        if let (Ok(sequence), Some(what)) = (self.pool.saw(applied.sequence), applied.what) {
+            self.pool.committed(Changes { sequence, what });
+        }
         self.pool.connector.changed.notify_one();
         applied.outcomes
     }

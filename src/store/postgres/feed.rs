@@ -44,6 +44,10 @@ impl Feed for ChangeFeed {
         Ok(Changes { sequence, what })
     }
 
+    fn own(&self, after: u64) -> Option<Changes> {
+        self.pool.own(after)
+    }
+
     async fn changed(&self) {
         self.pool.connector.changed.notified().await;
     }

@@ -149,6 +149,64 @@ async fn the_slot_of_a_silent_node_goes_when_no_other_is_free() {
     late.commit(commit(1, &[("a", 0)], &[("a", Some("1"))])).await.unwrap();
 }
 
+/// What is in memory, and of one moment, is answered without asking the database, also while a commit of
+/// this node's own is under way; what is of two moments is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_is_read_together_without_asking() {
+    let server = databases::postgres();
+    let schema = fresh("together");
+    let settings = settings(server.port, &schema);
+    let store = Arc::new(store(&settings, "node").await.unwrap());
+    for name in ["a", "b", "c"] {
+        put(&store, name, "1").await.unwrap();
+    }
+    let read = async || {
+        let mut tx = store.begin_with(Freshness::Bounded);
+        for name in ["a", "b"] {
+            tx.get::<Thing>(&[name]).await?.unwrap();
+        }
+        tx.commit().await
+    };
+    read().await.unwrap();
+    let client = server.administrator().await;
+    let lock = format!("BEGIN; LOCK TABLE {schema}.rows IN ACCESS EXCLUSIVE MODE");
+    client.batch_execute(&lock).await.unwrap();
+    let writer = store.clone();
+    let writing = tokio::spawn(async move { put(&writer, "c", "2").await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!writing.is_finished());
+    let asked = tokio::time::timeout(Duration::from_millis(500), read()).await;
+    asked.expect("the rows cannot be asked for at present").unwrap();
+    client.batch_execute("ROLLBACK").await.unwrap();
+    writing.await.unwrap().unwrap();
+    // Another node's commit, which is come upon between two reads: the first of them is older.
+    let other = super::tests::store(&settings, "other").await.unwrap();
+    let mut conflicts = 0;
+    for round in 0..20 {
+        read().await.unwrap();
+        let mut tx = store.begin_with(Freshness::Bounded);
+        let first = tx.get::<Thing>(&["a"]).await.unwrap().unwrap();
+        let both = async {
+            let mut tx = other.begin();
+            for name in ["a", "c"] {
+                tx.get::<Thing>(&[name]).await?;
+                tx.put(&[name], thing(&format!("round {round}")))?;
+            }
+            tx.commit().await
+        };
+        both.await.unwrap();
+        let last = get(&store, "c").await.unwrap().unwrap();
+        let mixed = tx.get::<Thing>(&["c"]).await.unwrap().unwrap();
+        assert_eq!(
+            (mixed.text.as_str(), last.as_str()),
+            (&*format!("round {round}"), &*mixed.text)
+        );
+        assert_ne!(first.text, mixed.text);
+        conflicts += usize::from(tx.commit().await == Err(StoreError::Conflict));
+    }
+    assert_eq!(conflicts, 20);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_tells_every_group_in_order() {
     let server = databases::postgres();

@@ -2,9 +2,10 @@
 //! other. What is lost is made anew, and a read that was lost with it is asked again.
 use super::session::{Connector, Session};
 use super::trouble::Trouble;
-use crate::store::StoreError;
-use std::sync::Arc;
+use crate::store::{Changes, StoreError};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
@@ -16,6 +17,9 @@ const READ_DEADLINE: Duration = Duration::from_secs(4);
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Who is further behind asks.
+const OWN_GROUPS: usize = 64;
 
 /// `head`'s sequence comes with every row: it tells that others have committed.
 const GET: &str =
@@ -80,12 +84,20 @@ pub(super) struct Pool {
     readers: Vec<Mutex<Option<Arc<Reader>>>>,
     turn: AtomicUsize,
     seen: AtomicU64,
+    /// The newest groups that this node has committed, in their order.
+    own: std::sync::Mutex<VecDeque<Changes>>,
 }
 
 impl Pool {
     pub(super) fn new(connector: Arc<Connector>, connections: usize) -> Self {
         let readers = (0..connections.max(1)).map(|_| Mutex::default()).collect();
-        Self { connector, readers, turn: AtomicUsize::new(0), seen: AtomicU64::new(0) }
+        Self {
+            connector,
+            readers,
+            turn: AtomicUsize::new(0),
+            seen: AtomicU64::new(0),
+            own: std::sync::Mutex::default(),
+        }
     }
 
     /// The highest sequence that a read has come upon.
@@ -99,6 +111,25 @@ impl Pool {
             .map_err(|_| StoreError::Corrupt("the head's sequence is negative".into()))?;
         self.seen.fetch_max(sequence, Ordering::SeqCst);
         Ok(sequence)
+    }
+
+    /// Notes what this node has committed.
+    pub(super) fn committed(&self, group: Changes) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.len() >= OWN_GROUPS {
+            own.pop_front();
+        }
+        own.push_back(group);
+    }
+
+    /// The group that comes next after `after`, if it is this node's.
+    pub(super) fn own(&self, after: u64) -> Option<Changes> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        while own.front().is_some_and(|group| group.sequence <= after) {
+            own.pop_front();
+        }
+        let next = own.front().is_some_and(|group| group.sequence == after + 1);
+        if next { own.pop_front() } else { None }
     }
 
     /// Asks until there is an answer or the deadline has passed.

@@ -29,6 +29,8 @@ const COPY: &str = "SELECT revision, document FROM deployment";
 const FIRST: &str = "INSERT INTO deployment (revision, document) \
     SELECT $1::bigint, $2::bytea FROM head WHERE cluster = $3 ON CONFLICT DO NOTHING";
 const NEXT: &str = "UPDATE deployment SET revision = $1, document = $2 WHERE revision = $3";
+const IS_NODE: &str = "SELECT 1 FROM nodes WHERE slot = $1 AND incarnation = $2";
+const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 /// A node, as it was last heard of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,10 +137,15 @@ impl Nodes {
         Ok(self.ask(Question::Copy).await?.first().map(copy))
     }
 
+    /// The database's clock, in milliseconds since 1970.
+    pub async fn clock(&self) -> Result<Option<i64>, StoreError> {
+        Ok(self.ask(Question::Clock).await?.first().map(|row| row.get(0)))
+    }
+
     /// Puts a copy in place of the one of revision `before` (0: of none). Answers whether it is there
-    /// now: not if somebody else was first.
+    /// now: not if somebody else was first. `ReadOnly` if this is no node any more.
     pub async fn replace_copy(&self, before: u64, new: &SharedCopy) -> Result<bool, StoreError> {
-        let there = self.ask(Question::Replace(self.cluster, before, new)).await?;
+        let there = self.ask(Question::Replace(self.cluster, self.lease, before, new)).await?;
         // Not how many rows were written: an attempt whose answer was lost may have done it.
         Ok(there.first().map(copy).is_some_and(|there| there == *new))
     }
@@ -179,7 +186,8 @@ enum Question<'q> {
     Report(Lease, &'q [String], Option<i64>),
     Remove(&'q str),
     Copy,
-    Replace([u8; 16], u64, &'q SharedCopy),
+    Clock,
+    Replace([u8; 16], Lease, u64, &'q SharedCopy),
 }
 
 impl Question<'_> {
@@ -197,15 +205,22 @@ impl Question<'_> {
                 client.query("SELECT 1 FROM removed WHERE id = $1", &[&id]).await?
             }
             Self::Copy => client.query(COPY, &[]).await?,
-            Self::Replace(cluster, before, new) => {
+            Self::Clock => client.query(CLOCK, &[]).await?,
+            Self::Replace(cluster, Lease { slot, incarnation }, before, new) => {
                 let (before, revision) = (signed(before), signed(new.revision));
                 let document = &*new.document;
+                // As with commits: who removes a node waits for this, or this finds it removed.
+                client.batch_execute("BEGIN; SELECT 1 FROM head FOR UPDATE").await?;
+                if client.query_opt(IS_NODE, &[&i32::from(slot), &incarnation]).await?.is_none() {
+                    return Err(fenced().into());
+                }
                 match before {
                     0 => {
                         client.execute(FIRST, &[&revision, &document, &cluster.as_slice()]).await?
                     }
                     _ => client.execute(NEXT, &[&revision, &document, &before]).await?,
                 };
+                client.batch_execute("COMMIT").await?;
                 client.query(COPY, &[]).await?
             }
         })

@@ -30,6 +30,9 @@ async fn nodes_say_how_they_are_and_one_that_is_removed_is_none() {
     assert!(matches!(told, Err(StoreError::ReadOnly(_))), "{told:?}");
     let written = other.commit(commit(1, &[("a", 0)], &[("a", Some("1"))])).await;
     assert!(matches!(written, Err(StoreError::ReadOnly(_))), "{written:?}");
+    let replaced = other.nodes().replace_copy(0, &copy(1, "a")).await;
+    assert!(matches!(replaced, Err(StoreError::ReadOnly(_))), "{replaced:?}");
+    assert_eq!(one.nodes().copy().await.unwrap(), None);
     match backend(&settings, "other").await.map(drop) {
         Err(StoreError::ReadOnly(text)) => assert!(text.contains("was removed"), "{text}"),
         outcome => panic!("{outcome:?}"),

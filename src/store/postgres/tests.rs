@@ -194,7 +194,8 @@ fn believing(authority: &str) -> rustls::ClientConfig {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_is_spoken_and_verified() {
-    let server = databases::postgres();
+    // Of its own: the other tests' connections are without TLS.
+    let server = databases::Postgres::start();
     let authority = std::fs::read_to_string(&server.ca_file).unwrap();
     let plain = settings(server.port, &fresh("tls"));
     let settings = Settings { tls: Some(believing(&authority)), ..plain.clone() };
