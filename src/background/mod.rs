@@ -45,6 +45,35 @@ pub async fn sweep(server: &Server) {
     if let Err(error) = secrets::readers::write(store, reads, server.clock.now()).await {
         tracing::error!(%error, "cannot write who read secrets");
     }
+    if keeps_time(server).await {
+        do_what_is_due(server).await;
+    }
+    if let Some(turn) = turn(server, Work::Inheritance).await
+        && let Err(error) = membership::inherit(server, turn).await
+    {
+        tracing::error!(%error, "cannot log what nodes left behind that are gone");
+    }
+    match server.outbox.settle(server).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot find out what took effect"),
+    }
+    if let Err(error) = server.outbox.retry(server).await {
+        tracing::error!(%error, "the audit log still refuses events");
+    }
+    if turn(server, Work::Forgetting).await.is_some() {
+        match services::forget_old(&server.store, server.clock.wall(), BATCH).await {
+            Ok(()) | Err(StoreError::Conflict) => {}
+            Err(error) => tracing::error!(%error, "cannot forget what services handed over"),
+        }
+    }
+    match server.outbox.sweep(server).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot empty the outbox"),
+    }
+}
+
+/// What the calendar says. Most of it cannot be undone.
+async fn do_what_is_due(server: &Server) {
     if let Some(turn) = turn(server, Work::KeyRotation).await
         && let Err(error) = rotation::rotate_keys(server, turn).await
     {
@@ -68,27 +97,19 @@ pub async fn sweep(server: &Server) {
     {
         tracing::error!(%error, "cannot destroy secrets that are due");
     }
-    if let Some(turn) = turn(server, Work::Inheritance).await
-        && let Err(error) = membership::inherit(server, turn).await
-    {
-        tracing::error!(%error, "cannot log what nodes left behind that are gone");
-    }
-    match server.outbox.settle(server).await {
-        Ok(()) | Err(StoreError::Conflict) => {}
-        Err(error) => tracing::error!(%error, "cannot find out what took effect"),
-    }
-    if let Err(error) = server.outbox.retry(server).await {
-        tracing::error!(%error, "the audit log still refuses events");
-    }
-    if turn(server, Work::Forgetting).await.is_some() {
-        match services::forget_old(&server.store, server.clock.wall(), BATCH).await {
-            Ok(()) | Err(StoreError::Conflict) => {}
-            Err(error) => tracing::error!(%error, "cannot forget what services handed over"),
+}
+
+/// Whether the clock can be gone by. Where there is no other to compare it with, it is.
+async fn keeps_time(server: &Server) -> bool {
+    let Some(node) = &server.node else { return true };
+    match node.keeps_time(server.clock.now()).await {
+        Ok(keeps_time) => keeps_time,
+        // The store's own follower tells of it.
+        Err(StoreError::Unavailable(_)) => false,
+        Err(error) => {
+            tracing::error!(%error, "cannot compare the clock with the database's");
+            false
         }
-    }
-    match server.outbox.sweep(server).await {
-        Ok(()) | Err(StoreError::Conflict) => {}
-        Err(error) => tracing::error!(%error, "cannot empty the outbox"),
     }
 }
 

@@ -33,17 +33,19 @@ pub(super) fn main(arguments: NodesArguments) -> Result<(), StartError> {
     })
 }
 
+/// A node says itself what it is called: nothing in that may steer a terminal.
 fn line(node: &NodeEntry) -> String {
     let knowledge = node.knowledge_ms.map_or("unknown".into(), |ms| format!("{ms} ms"));
     let this = if node.is_this { " (this one)" } else { "" };
+    let roots = if node.roots.is_empty() { "no root".into() } else { node.roots.join(", ") };
     format!(
         "{}{this}\n  name {}, slot {}, version {}, heard of {} s ago, knowledge then {knowledge} old\n  \
          opens by {}\n",
-        node.id,
-        node.name,
+        node.id.escape_debug(),
+        node.name.escape_debug(),
         node.slot,
-        node.version,
+        node.version.escape_debug(),
         node.seconds_ago,
-        if node.roots.is_empty() { "no root".into() } else { node.roots.join(", ") },
+        roots.escape_debug(),
     )
 }

@@ -9,6 +9,7 @@ pub use turn::{Turn, Work, turn};
 use crate::root_of_trust::RootOfTrust;
 use crate::store::postgres::{Node, Nodes};
 use crate::store::{Store, StoreError};
+use crate::types::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +22,8 @@ const ALONE: &str = "local";
 const GONE_SECONDS: u64 = 600;
 /// One that was heard of within this time is there.
 const ALIVE_SECONDS: u64 = 60;
+/// A clock that is further from the database's is wrong, or the database's is.
+const CLOCK_TOLERANCE_SECONDS: i64 = 60;
 
 /// This node among the others.
 #[derive(Clone, Debug)]
@@ -28,11 +31,13 @@ pub struct ThisNode {
     nodes: Arc<Nodes>,
     /// Whether it was told that it is none any more.
     fenced: Arc<AtomicBool>,
+    /// Whether its clock was wrong when it was last compared.
+    astray: Arc<AtomicBool>,
 }
 
 impl ThisNode {
     pub fn new(nodes: Arc<Nodes>) -> Self {
-        Self { nodes, fenced: Arc::default() }
+        Self { nodes, fenced: Arc::default(), astray: Arc::default() }
     }
 
     pub fn id(&self) -> &str {
@@ -64,6 +69,26 @@ impl ThisNode {
     /// Whether it was told that it is no node any more: it has nothing to say then.
     pub fn is_fenced(&self) -> bool {
         self.fenced.load(Ordering::SeqCst)
+    }
+
+    /// Whether this node's clock, which shows `now`, can be gone by for what cannot be undone: whether the
+    /// database's agrees.
+    pub async fn keeps_time(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let database = self.nodes.clock().await?.unwrap_or_default();
+        let seconds = now.0.saturating_sub(database).saturating_div(1000);
+        let is_astray = seconds.saturating_abs() > CLOCK_TOLERANCE_SECONDS;
+        // Once, not at every comparison.
+        if self.astray.swap(is_astray, Ordering::SeqCst) != is_astray {
+            match is_astray {
+                true => tracing::error!(
+                    seconds,
+                    "this node's clock is so far ahead of the database's, or behind it: nothing that is \
+                     due is rotated, ended or destroyed here"
+                ),
+                false => tracing::warn!("this node's clock and the database's agree again"),
+            }
+        }
+        Ok(!is_astray)
     }
 
     /// Of nodes that left something behind: those that do not come back for it.

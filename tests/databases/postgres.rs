@@ -2,9 +2,14 @@
 use super::{
     ADMINISTRATOR, ADMINISTRATOR_PASSWORD, HOST, certificates, free_port, guard, program, text_of,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 use std::process::Child;
+use std::time::Duration;
 use tokio_postgres::{Client, Config, NoTls};
+
+/// The connections of our servers.
+const OURS: &str = "pg_stat_activity WHERE application_name = 'claviger'";
 
 #[derive(Debug)]
 pub struct Postgres {
@@ -15,6 +20,17 @@ pub struct Postgres {
     directory: PathBuf,
     arguments: Vec<String>,
     guards: Vec<Child>,
+}
+
+/// The files of a server, copied while it ran.
+#[derive(Debug)]
+pub struct BaseBackup(PathBuf);
+
+impl BaseBackup {
+    /// A second server, with these files.
+    pub fn serve(self) -> Postgres {
+        Postgres::serve(self.0).expect("a free port")
+    }
 }
 
 impl Postgres {
@@ -47,6 +63,14 @@ impl Postgres {
         let rule = "hostnossl all +tls_only all reject\n";
         std::fs::write(&hba, format!("{rule}{rest}")).unwrap();
 
+        Self::serve(directory)
+    }
+
+    /// Of a directory whose `data` is filled.
+    fn serve(directory: PathBuf) -> Option<Self> {
+        let file = |name: &str| directory.join(name);
+        let text = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+        let server = program("postgres");
         let files = certificates::write(&directory);
         let port = free_port();
         let mut arguments = vec!["-D".to_owned(), text("data")];
@@ -76,6 +100,26 @@ impl Postgres {
         Some(Self { port, ca_file: files.ca, log, directory, arguments, guards })
     }
 
+    /// The address of a database, for the administrator.
+    pub fn url(&self, database: &str) -> String {
+        let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
+        format!("postgresql://{ADMINISTRATOR}:{password}@{HOST}:{}/{database}", self.port)
+    }
+
+    /// What `pg_basebackup` makes of it while it runs.
+    pub fn base_backup(&self) -> BaseBackup {
+        let directory = guard::directory();
+        let arguments = [
+            format!("--dbname={}?sslmode=disable", self.url("postgres")),
+            format!("--pgdata={}", directory.join("data").display()),
+            "--wal-method=stream".into(),
+            "--checkpoint=fast".into(),
+            "--no-sync".into(),
+        ];
+        guard::run(&program("pg_basebackup"), &arguments, &directory.join("base_backup.log"));
+        BaseBackup(directory)
+    }
+
     /// The server's process, the parent of all others of it.
     pub fn process(&self) -> u32 {
         let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
@@ -92,7 +136,7 @@ impl Postgres {
             places.any(|place| place == data)
         };
         while lives() {
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
         // The guard still waits for the one before, so that its number is not free; the server would
         // take it for alive. There is none after an orderly end.
@@ -102,6 +146,47 @@ impl Postgres {
         let started =
             guard::start(&self.directory, "QUIT", &server, &self.arguments, &self.log, ready);
         self.guards.push(started.expect("the port is its own"));
+    }
+
+    /// Ends it by this signal (KILL, QUIT for an immediate and INT for a fast end), and starts it again after
+    /// half a second.
+    pub fn bounce(&mut self, how: Signal) {
+        signal(self.process(), how);
+        std::thread::sleep(Duration::from_millis(500));
+        self.restart();
+    }
+
+    /// Stands still for so long, with all that serve our servers.
+    pub async fn pause(&self, time: Duration) {
+        let client = self.administrator().await;
+        let ours = client.query(&format!("SELECT pid FROM {OURS}"), &[]).await.unwrap();
+        let ours = ours.iter().map(|row| u32::try_from(row.get::<_, i32>(0)).unwrap());
+        let all: Vec<u32> = std::iter::once(self.process()).chain(ours).collect();
+        all.iter().for_each(|process| signal(*process, Signal::STOP));
+        tokio::time::sleep(time).await;
+        all.iter().for_each(|process| signal(*process, Signal::CONT));
+    }
+
+    /// Has somebody else hold all its connections for so long, also those that our servers had.
+    pub async fn use_up(&self, time: Duration) {
+        let client = self.administrator().await;
+        let mut taken = Vec::new();
+        let end = format!("SELECT pg_terminate_backend(pid) FROM {OURS}");
+        // One of ours may be quicker.
+        for _ in 0..20 {
+            if client.query(&end, &[]).await.unwrap().is_empty() && !taken.is_empty() {
+                break;
+            }
+            while let Ok(connection) =
+                self.login(ADMINISTRATOR, ADMINISTRATOR_PASSWORD, "postgres").await
+            {
+                taken.push(connection);
+            }
+        }
+        assert!(taken.len() > 50, "{} connections were taken", taken.len());
+        tokio::time::sleep(time).await;
+        let left = client.query(&format!("SELECT 1 FROM {OURS}"), &[]).await.unwrap();
+        assert!(left.is_empty(), "one of ours has a connection");
     }
 
     /// All that the server logged, every statement among it.
@@ -131,4 +216,10 @@ impl Postgres {
     pub async fn execute(&self, statements: &str) {
         self.administrator().await.batch_execute(statements).await.unwrap();
     }
+}
+
+/// A process that has ended in the meantime cannot be told anything.
+fn signal(process: u32, signal: Signal) {
+    let process = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    let _ = kill_process(process, signal);
 }

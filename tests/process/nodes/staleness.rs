@@ -1,26 +1,25 @@
 //! How long after a change on one node its old state is still answered by another.
-use super::support::{BOUND, Nodes, access_key, last_success, must, told, user};
+use super::support::{BOUND, Nodes, access_key, each, figure, last_success, must, told, user};
 use crate::client::{Client, Failed};
 use crate::harness::{Process, machine, now};
 use crate::setup::{ACCOUNT, Deployment};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-const TRIALS: usize = 200;
 /// Side by side, so that it does not take long.
 const LANES: usize = 4;
 
-/// Clients of one lane: the administrator on the node that changes things, and on the one that is asked.
+/// Clients of one lane: the administrator on the node that changes things, and on those that are asked.
 struct Lane<'a> {
-    asked: &'a Process,
+    asked: &'a [Process],
     number: usize,
     change: Client,
-    ask: Client,
+    ask: Vec<Client>,
 }
 
 impl Lane<'_> {
-    fn asks_as(&self, (key, secret): &(String, String)) -> Client {
-        self.asked.client(key, secret)
+    fn asks_as(&self, (key, secret): &(String, String)) -> Vec<Client> {
+        self.asked.iter().map(|process| process.client(key, secret)).collect()
     }
 
     fn key(&mut self) -> String {
@@ -29,31 +28,34 @@ impl Lane<'_> {
     }
 }
 
-/// Runs the trials of one kind in all lanes; each lane makes so many and answers their times.
+/// Runs the trials of one kind in all lanes; each lane makes so many and answers their times, one of each
+/// trial and node that was asked.
 fn in_lanes(
     name: &str,
     deployment: &Deployment,
-    changing: &Process,
-    asked: &Process,
+    served: &[Process],
     run: impl Fn(Lane<'_>, usize) -> Vec<Duration> + Sync,
 ) {
+    let (changing, asked) = served.split_first().unwrap();
+    let trials = figure("CLAVIGER_NODES_TRIALS", 20).next_multiple_of(LANES);
     let run = &run;
     let times: Vec<Duration> = std::thread::scope(|scope| {
         let lanes: Vec<_> = (0..LANES)
             .map(|number| {
                 let lane = Lane {
                     asked,
-                    number,
+                    // One that no other run of the same deployment has.
+                    number: number + LANES * asked.len(),
                     change: deployment.client(changing),
-                    ask: deployment.client(asked),
+                    ask: asked.iter().map(|process| deployment.client(process)).collect(),
                 };
-                scope.spawn(move || run(lane, TRIALS / LANES))
+                scope.spawn(move || run(lane, trials / LANES))
             })
             .collect();
         lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
     });
-    assert_eq!(times.len(), TRIALS);
-    let longest = told(name, times);
+    assert_eq!(times.len(), trials * asked.len());
+    let longest = told(&format!("{name}, {} nodes, last success after it", served.len()), times);
     assert!(longest < BOUND, "{name}: still answered after {longest:?}");
 }
 
@@ -61,12 +63,20 @@ fn encrypt(client: &mut Client, key: &str) -> Result<Value, Failed> {
     client.kms("Encrypt", json!({ "KeyId": key, "Plaintext": "YQ==" }))
 }
 
-/// Until the other node has come to know that it is allowed again.
-fn until_allowed(client: &mut Client, key: &str) {
-    let began = now();
-    while encrypt(client, key).is_err() {
-        assert!(began.elapsed() < Duration::from_secs(10), "it stays refused");
-    }
+/// Until the other nodes have come to know that it is allowed again.
+fn until_allowed(clients: &mut [Client], key: &str) {
+    each(clients, |client| {
+        let began = now();
+        while encrypt(client, key).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(10), "it stays refused");
+        }
+    });
+}
+
+/// When the last call began that the others allowed, after what was just changed.
+fn last_allowed(clients: &mut [Client], key: &str) -> Vec<Duration> {
+    let since = now();
+    each(clients, |client| last_success(since, || encrypt(client, key).map(drop)))
 }
 
 fn disabled_keys(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
@@ -74,11 +84,11 @@ fn disabled_keys(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
     let trial = |_| {
         until_allowed(&mut lane.ask, &key);
         must(|| lane.change.kms("DisableKey", json!({ "KeyId": key })));
-        let last = last_success(now(), || encrypt(&mut lane.ask, &key).map(drop));
+        let last = last_allowed(&mut lane.ask, &key);
         must(|| lane.change.kms("EnableKey", json!({ "KeyId": key })));
         last
     };
-    (0..trials).map(trial).collect()
+    (0..trials).flat_map(trial).collect()
 }
 
 fn denied_by_key_policies(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
@@ -106,11 +116,11 @@ fn denied_by_key_policies(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
     let trial = |_| {
         until_allowed(&mut ask, &key);
         put(&mut lane.change, &denying);
-        let last = last_success(now(), || encrypt(&mut ask, &key).map(drop));
+        let last = last_allowed(&mut ask, &key);
         put(&mut lane.change, &allowing);
         last
     };
-    (0..trials).map(trial).collect()
+    (0..trials).flat_map(trial).collect()
 }
 
 fn revoked_grants(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
@@ -130,9 +140,9 @@ fn revoked_grants(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
         until_allowed(&mut ask, &arn);
         let revoke = json!({ "KeyId": key, "GrantId": made["GrantId"] });
         must(|| lane.change.kms("RevokeGrant", revoke.clone()));
-        last_success(now(), || encrypt(&mut ask, &arn).map(drop))
+        last_allowed(&mut ask, &arn)
     };
-    (0..trials).map(trial).collect()
+    (0..trials).flat_map(trial).collect()
 }
 
 fn deleted_access_keys(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
@@ -147,14 +157,17 @@ fn deleted_access_keys(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
     let trial = |_| {
         let access_key = access_key(&mut lane.change, &name);
         let mut ask = lane.asks_as(&access_key);
-        let began = now();
-        while ask.kms("ListKeys", json!({})).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(10), "the new key stays unknown");
-        }
+        each(&mut ask, |ask| {
+            let began = now();
+            while ask.kms("ListKeys", json!({})).is_err() {
+                assert!(began.elapsed() < Duration::from_secs(10), "the new key stays unknown");
+            }
+        });
         delete(&mut lane.change, &access_key.0);
-        last_success(now(), || ask.kms("ListKeys", json!({})).map(drop))
+        let since = now();
+        each(&mut ask, |ask| last_success(since, || ask.kms("ListKeys", json!({})).map(drop)))
     };
-    (0..trials).map(trial).collect()
+    (0..trials).flat_map(trial).collect()
 }
 
 fn updated_aliases(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
@@ -167,18 +180,19 @@ fn updated_aliases(mut lane: Lane<'_>, trials: usize) -> Vec<Duration> {
         let new = &keys[(round + 1) % 2];
         let update = json!({ "AliasName": alias, "TargetKeyId": new });
         must(|| lane.change.kms("UpdateAlias", update.clone()));
-        let old_is_answered = || {
-            let answer = encrypt(&mut lane.ask, &alias).unwrap();
-            !answer["KeyId"].as_str().unwrap().ends_with(new)
-        };
-        last_time(old_is_answered)
+        let since = now();
+        each(&mut lane.ask, |ask| {
+            last_time(since, || {
+                let answer = encrypt(ask, &alias).unwrap();
+                !answer["KeyId"].as_str().unwrap().ends_with(new)
+            })
+        })
     };
-    (0..trials).map(trial).collect()
+    (0..trials).flat_map(trial).collect()
 }
 
 /// Likewise for what is answered and not refused.
-fn last_time(mut old_is_answered: impl FnMut() -> bool) -> Duration {
-    let since = now();
+fn last_time(since: Instant, mut old_is_answered: impl FnMut() -> bool) -> Duration {
     let mut last = Duration::ZERO;
     loop {
         let began = since.elapsed();
@@ -197,13 +211,19 @@ fn last_time(mut old_is_answered: impl FnMut() -> bool) -> Duration {
 #[test]
 fn what_one_node_takes_away_the_other_gives_no_longer_than_the_bound() {
     let _machine = machine(false);
-    let nodes = Nodes::new(2);
-    let served = nodes.serve();
-    let [one, other] = served.as_slice() else { unreachable!() };
-    let first = &nodes.all[0];
-    in_lanes("DisableKey", first, one, other, disabled_keys);
-    in_lanes("PutKeyPolicy, a deny", first, one, other, denied_by_key_policies);
-    in_lanes("RevokeGrant", first, one, other, revoked_grants);
-    in_lanes("DeleteAccessKey", first, one, other, deleted_access_keys);
-    in_lanes("UpdateAlias", first, one, other, updated_aliases);
+    let mut nodes = Nodes::new(2);
+    let mut served = nodes.serve();
+    all_kinds(&nodes.all[0], &served);
+    let joined = nodes.join();
+    assert!(joined.status.success(), "{joined:#?}");
+    served.push(nodes.all[2].serve());
+    all_kinds(&nodes.all[0], &served);
+}
+
+fn all_kinds(first: &Deployment, served: &[Process]) {
+    in_lanes("DisableKey", first, served, disabled_keys);
+    in_lanes("PutKeyPolicy, a deny", first, served, denied_by_key_policies);
+    in_lanes("RevokeGrant", first, served, revoked_grants);
+    in_lanes("DeleteAccessKey", first, served, deleted_access_keys);
+    in_lanes("UpdateAlias", first, served, updated_aliases);
 }

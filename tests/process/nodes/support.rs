@@ -1,7 +1,7 @@
 //! Deployments of several nodes: one token, one database, and a data directory each.
 use super::proxy::Proxy;
 use crate::client::{Client, Failed, elements};
-use crate::databases::{self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, HOST, fresh};
+use crate::databases::{self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, HOST, Postgres, fresh};
 use crate::harness::{Exit, Port, Process, now};
 use crate::setup::{Deployment, Token};
 use serde_json::Value;
@@ -16,6 +16,13 @@ pub struct Nodes {
     /// Between each node and the database.
     pub proxies: Vec<Proxy>,
     pub schema: String,
+    /// The database's.
+    port: u16,
+}
+
+/// A figure that can be asked for: the full one takes longer than every run of the tests should.
+pub fn figure(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).map_or(usual, |n| n.parse().expect("a number"))
 }
 
 /// What a node's configuration says of the database.
@@ -30,7 +37,12 @@ fn store(port: u16, schema: &str) -> String {
 impl Nodes {
     /// A deployment of one node that is not served yet.
     pub fn first() -> Self {
-        let mut nodes = Self { all: Vec::new(), proxies: Vec::new(), schema: fresh("nodes") };
+        Self::first_on(databases::postgres())
+    }
+
+    fn first_on(database: &Postgres) -> Self {
+        let (port, schema) = (database.port, fresh("nodes"));
+        let mut nodes = Self { all: Vec::new(), proxies: Vec::new(), schema, port };
         let mut first = Deployment::blank(true);
         first.more = nodes.store();
         first.init();
@@ -40,7 +52,12 @@ impl Nodes {
 
     /// So many, all joined, none served.
     pub fn new(count: usize) -> Self {
-        let mut nodes = Self::first();
+        Self::on(databases::postgres(), count)
+    }
+
+    /// Likewise on a database of their own.
+    pub fn on(database: &Postgres, count: usize) -> Self {
+        let mut nodes = Self::first_on(database);
         while nodes.all.len() < count {
             let joined = nodes.join();
             assert!(joined.status.success(), "{joined:#?}");
@@ -50,7 +67,7 @@ impl Nodes {
 
     /// The section for one more node, behind a proxy of its own.
     fn store(&mut self) -> String {
-        let proxy = Proxy::before(databases::postgres().port);
+        let proxy = Proxy::before(self.port);
         let section = store(proxy.port, &self.schema);
         self.proxies.push(proxy);
         section
@@ -81,9 +98,15 @@ impl Nodes {
 
     /// Of the database, in this deployment's schema.
     pub fn execute(&self, statements: &str) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
         let text = format!("SET search_path = pg_catalog, {}; {statements}", self.schema);
-        runtime.block_on(databases::postgres().execute(&text));
+        let mut config = tokio_postgres::Config::new();
+        config.host(HOST).port(self.port).dbname("postgres");
+        config.user(ADMINISTRATOR).password(ADMINISTRATOR_PASSWORD);
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client.batch_execute(&text).await.unwrap();
+        });
     }
 }
 
@@ -169,11 +192,18 @@ pub fn told(name: &str, mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
     let longest = *times.last().unwrap();
-    eprintln!(
-        "{name}: {} trials, last success after the change: p50 {:?}, p99 {:?}, max {longest:?}",
-        times.len(),
-        at(50),
-        at(99)
-    );
+    eprintln!("{name}: {} times, p50 {:?}, p99 {:?}, max {longest:?}", times.len(), at(50), at(99));
     longest
+}
+
+/// Does it with all of them at the same time.
+pub fn each<'a, C: Send + 'a, T: Send>(
+    all: impl IntoIterator<Item = &'a mut C>,
+    what: impl Fn(&'a mut C) -> T + Sync,
+) -> Vec<T> {
+    let what = &what;
+    std::thread::scope(|scope| {
+        let begun: Vec<_> = all.into_iter().map(|one| scope.spawn(move || what(one))).collect();
+        begun.into_iter().map(|one| one.join().unwrap()).collect()
+    })
 }

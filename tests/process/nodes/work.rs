@@ -1,13 +1,34 @@
 //! What somebody must do is done once, and what a node leaves behind another one takes care of.
 use super::support::{Nodes, ids, nodes_command, wait_until};
-use crate::client::Failed;
+use crate::client::{Client, Failed};
 use crate::events;
-use crate::harness::{machine, start};
+use crate::harness::{Process, machine, start};
 use crate::roots::support::command;
 use crate::setup::Deployment;
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use claviger::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// A server with a plan of what is to go wrong, in which nothing stands yet.
+fn serve_with_plan(node: &Deployment) -> (Process, PathBuf) {
+    let plan = node.dir.path().join("plan");
+    std::fs::write(&plan, "").unwrap();
+    let mut server = command(node, &["serve"], &[]);
+    server.env("CLAVIGER_TORTURE_PLAN", &plan);
+    let address = SocketAddr::from(([127, 0, 0, 1], node.port.number));
+    let served = start(server, node.dir.path(), |_| Some(address)).unwrap();
+    (served, plan)
+}
+
+fn write_plan(plan: &Path, text: &str) {
+    let new = plan.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::rename(new, plan).unwrap();
+}
 
 fn logged(node: &Deployment) -> Vec<Value> {
     events::read(&node.data().join("audit"))
@@ -18,40 +39,50 @@ fn count(nodes: &Nodes, name: &str) -> usize {
     all.filter(|event| event["eventName"] == name).count()
 }
 
+/// Makes a key whose material ends in so many seconds.
+fn make_expiring(client: &mut Client, seconds: i64) {
+    let made = client.kms("CreateKey", json!({ "Origin": "EXTERNAL" })).unwrap();
+    let key = &made["KeyMetadata"]["KeyId"];
+    let how = json!({
+        "KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048",
+    });
+    let given = client.kms("GetParametersForImport", how).unwrap();
+    let public = BASE64.decode(given["PublicKey"].as_str().unwrap()).unwrap();
+    let public = PublicEncryptingKey::from_der(&public).unwrap();
+    let public = OaepPublicEncryptingKey::new(public).unwrap();
+    let mut wrapped = vec![0; public.ciphertext_size()];
+    let wrapped = public.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 32], &mut wrapped, None).unwrap();
+    let material = json!({
+        "KeyId": key, "ImportToken": given["ImportToken"], "EncryptedKeyMaterial": BASE64.encode(wrapped),
+        "ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": SystemClock.now().secs() + seconds,
+    });
+    client.kms("ImportKeyMaterial", material).unwrap();
+}
+
 #[test]
 fn what_is_due_is_done_once() {
-    const SECRETS: usize = 60;
+    const KEYS: usize = 24;
+    const DONE: &str = "DeleteExpiredKeyMaterial";
     let _machine = machine(false);
     let nodes = Nodes::new(3);
     let mut served = nodes.serve();
-    for n in 0..SECRETS {
-        let (node, process) = (&nodes.all[n % 3], &served[n % 3]);
-        let mut client = node.client(process);
-        let name = format!("due-{n}");
-        let token = format!("{n:032}");
-        let secret = json!({ "Name": name, "SecretString": "x", "ClientRequestToken": token });
-        client.secrets("CreateSecret", secret).unwrap();
-        let force = json!({ "SecretId": name, "ForceDeleteWithoutRecovery": true });
-        client.secrets("DeleteSecret", force).unwrap();
-        // Whoever has the turn goes away in the middle of it; one of the others is next.
-        if n == SECRETS / 2 {
+    for n in 0..KEYS {
+        make_expiring(&mut nodes.all[n % 3].client(&served[n % 3]), 4);
+        // Whoever has the turn may go away in the middle of it.
+        if n == KEYS / 2 {
             served[0].kill();
             served[0] = nodes.all[0].serve();
         }
     }
-    let done = || count(&nodes, "EndSecretVersionDelete");
-    wait_until(Duration::from_secs(90), "all are destroyed", || done() >= SECRETS);
+    wait_until(Duration::from_secs(90), "all are ended", || count(&nodes, DONE) >= KEYS);
     std::thread::sleep(Duration::from_secs(3));
-    let mut ended: Vec<String> = nodes
-        .all
-        .iter()
-        .flat_map(logged)
-        .filter(|event| event["eventName"] == "EndSecretVersionDelete")
-        .map(|event| event["additionalEventData"]["SecretId"].as_str().unwrap().to_owned())
-        .collect();
+    let all = nodes.all.iter().flat_map(logged).filter(|event| event["eventName"] == DONE);
+    let key = |event: Value| event["serviceEventDetails"]["keyId"].as_str().unwrap().to_owned();
+    let mut ended: Vec<String> = all.map(key).collect();
+    let count = ended.len();
     ended.sort_unstable();
     ended.dedup();
-    assert_eq!((ended.len(), done()), (SECRETS, SECRETS), "none twice, none never");
+    assert_eq!((ended.len(), count), (KEYS, KEYS), "none twice, none never");
 }
 
 #[test]
@@ -60,12 +91,7 @@ fn what_a_lost_node_did_is_logged_by_another() {
     let first = nodes.all[0].serve();
     let lost = &nodes.all[1];
     // It dies once the change is durable and before its event is logged.
-    let plan = lost.dir.path().join("plan");
-    std::fs::write(&plan, "").unwrap();
-    let mut server = command(lost, &["serve"], &[]);
-    server.env("CLAVIGER_TORTURE_PLAN", &plan);
-    let address = SocketAddr::from(([127, 0, 0, 1], lost.port.number));
-    let mut second = start(server, lost.dir.path(), |_| Some(address)).unwrap();
+    let (mut second, plan) = serve_with_plan(lost);
     let id = ids(&nodes_command(lost, &["list"]).stdout).into_iter().find(|(_, own)| *own);
     let id = id.unwrap().0;
     let mut client = lost.client(&second);
@@ -73,8 +99,7 @@ fn what_a_lost_node_did_is_logged_by_another() {
     let key = made["KeyMetadata"]["KeyId"].clone();
     // The outbox is emptied first: that commit must not be the one.
     std::thread::sleep(Duration::from_millis(2500));
-    std::fs::write(lost.dir.path().join("plan.new"), "kill store.committed 1").unwrap();
-    std::fs::rename(lost.dir.path().join("plan.new"), &plan).unwrap();
+    write_plan(&plan, "kill store.committed 1");
     std::thread::sleep(Duration::from_millis(50));
     let tagged = json!({ "KeyId": key, "Tags": [{ "TagKey": "lost", "TagValue": "x" }] });
     let outcome = client.kms("TagResource", tagged);
@@ -119,4 +144,24 @@ fn a_node_logs_at_its_start_what_is_its_own() {
     assert_eq!((made(lost), made(&nodes.all[0])), (1, 0));
     back.stop();
     first.stop();
+}
+
+#[test]
+fn a_node_whose_clock_is_wrong_destroys_nothing() {
+    let nodes = Nodes::new(2);
+    let first = nodes.all[0].serve();
+    let (astray, plan) = serve_with_plan(&nodes.all[1]);
+    let mut admin = nodes.all[0].client(&first);
+    let made = admin.kms("CreateKey", json!({})).unwrap();
+    let key = made["KeyMetadata"]["KeyId"].clone();
+    let schedule = json!({ "KeyId": key, "PendingWindowInDays": 7 });
+    admin.kms("ScheduleKeyDeletion", schedule).unwrap();
+    write_plan(&plan, "clock 864000");
+    let says = |text: &str| astray.stderr().contains(text);
+    wait_until(Duration::from_secs(10), "it says so", || says("nothing that is due"));
+    std::thread::sleep(Duration::from_secs(3));
+    let kept = admin.kms("DescribeKey", json!({ "KeyId": key })).unwrap();
+    assert_eq!(kept["KeyMetadata"]["KeyState"], "PendingDeletion");
+    write_plan(&plan, "");
+    wait_until(Duration::from_secs(10), "it is right again", || says("agree again"));
 }
