@@ -50,6 +50,9 @@ impl Anchor {
             }
             read => read.map_err(BackupError::io(path))?,
         };
+        let bytes = bytes.ok_or_else(|| {
+            broken("is no file. Name the anchor itself: a link would be replaced, and not what it leads to")
+        })?;
         let mut written = 0;
         if !bytes.is_empty() {
             let text: Text = serde_json::from_slice(&bytes).map_err(|_| broken("is no anchor"))?;
@@ -72,7 +75,7 @@ impl Anchor {
         if !dir.is_dir() {
             return Err(BackupError::broken(dir, "is no directory, and the anchor is to be in it"));
         }
-        match path.metadata() {
+        match path.symlink_metadata() {
             Ok(metadata) if metadata.is_file() && metadata.len() == 0 => Ok(()),
             Ok(_) => {
                 Err(BackupError::broken(path, "is something already: a new anchor begins empty"))
@@ -145,10 +148,14 @@ impl Anchor {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+/// None if something else than a file is there.
+fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    if !path.symlink_metadata()?.is_file() {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 #[cfg(test)]
@@ -203,6 +210,19 @@ mod tests {
         }
         std::fs::write(&path, &text).unwrap();
         assert_eq!(open(&path).unwrap().revision(), Some(58));
+    }
+
+    /// It would be replaced by the first write, and the other disk would have none any more.
+    #[test]
+    fn a_link_is_no_anchor() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("anchor"), dir.path().join("link"));
+        Anchor::begin(&path, CLUSTER, key(), 5).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(open(&link).unwrap_err().to_string().contains("is no file"));
+        File::create(&path).unwrap();
+        assert!(Anchor::vacant(&link).unwrap_err().to_string().contains("is something already"));
+        assert!(open(dir.path()).unwrap_err().to_string().contains("is no file"));
     }
 
     #[test]

@@ -1,19 +1,18 @@
 //! Whether a backup is this deployment's: written by it, every row of it opens, and these are all rows that
 //! the store had and no others.
-use super::BackupError;
 use super::read::{Whole, read};
+use super::{BackupError, Keys};
 use crate::seal::{self, Key32, Label};
-use crate::store::{RowCheck, RowKeys};
+use crate::store::RowCheck;
 use std::path::Path;
 
-/// Reads the whole file. `keys` and `backup_key` are of the open domain keys.
+/// Reads the whole file.
 pub fn check(
     path: &Path,
-    keys: &RowKeys,
-    backup_key: &Key32,
+    keys: &Keys,
     mut progress: impl FnMut(u64),
 ) -> Result<Whole, BackupError> {
-    let mut rows = RowCheck::new(keys);
+    let mut rows = RowCheck::new(&keys.rows);
     let mut seen = 0;
     // The MAC is over what comes after the rows: opening them first believes nothing of them.
     let whole = read(path, |some| {
@@ -24,7 +23,7 @@ pub fn check(
         progress(seen);
         Ok(())
     })?;
-    vouched_for(path, &whole, backup_key)?;
+    vouched_for(path, &whole, &keys.mac)?;
     let wrong = |e| BackupError::broken(path, format!("is not what this deployment wrote: {e}"));
     let revision = rows.end(&whole.state).map_err(wrong)?;
     if revision.0 != whole.header.revision {

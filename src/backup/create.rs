@@ -1,14 +1,14 @@
-//! From a store to a file. The file has its name when it is whole and on disk, and not before.
+//! From a store to a file. Each row is opened on its way out: of a damaged store no backup is made that would
+//! pass for a good one.
 use super::frame::{FrameWriter, Kind, encode_rows};
 use super::header::{End, Header};
-use super::{BackupError, Opener, openers};
+use super::name::Unnamed;
+use super::{BackupError, Keys, Opener, openers};
 use crate::failpoints::{self, Point};
-use crate::seal::{self, Key32, Label};
-use crate::store::Exported;
+use crate::seal::{self, Label};
+use crate::store::{Exported, RowCheck, StoreError};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -52,69 +52,9 @@ pub struct Made {
     pub revision: u64,
     /// The digest of the last frame, in hexadecimal digits: `claviger verify` says it, too.
     pub digest: String,
+    /// Of the deployment: `Deployment::fingerprint`.
+    pub fingerprint: String,
     pub openers: Vec<Opener>,
-}
-
-/// A file that is being written. Dropped before it has its name, it is no more.
-struct Unnamed {
-    partial: PathBuf,
-    path: PathBuf,
-    named: bool,
-}
-
-impl Unnamed {
-    /// What a killed process left under the temporary name is written over.
-    fn create(path: &Path) -> Result<(Self, File), BackupError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(BackupError::Exists { path: path.to_owned() });
-        }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
-        let partial = path.with_file_name(name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&partial)
-            .map_err(BackupError::io(&partial))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(BackupError::Busy { path: partial }),
-            Err(TryLockError::Error(error)) => return Err(BackupError::io(&partial)(error)),
-        }
-        let unnamed = Self { partial, path: path.to_owned(), named: false };
-        file.set_len(0).map_err(BackupError::io(&unnamed.partial))?;
-        Ok((unnamed, file))
-    }
-
-    /// Gives it its name, durably, unless another file has it by now.
-    fn publish(mut self) -> Result<(), BackupError> {
-        let failed = BackupError::io(&self.path);
-        // A link does not replace what is there, as a rename would.
-        match std::fs::hard_link(&self.partial, &self.path) {
-            Ok(()) => std::fs::remove_file(&self.partial).map_err(&failed)?,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(BackupError::Exists { path: self.path.clone() });
-            }
-            // A file system without links.
-            Err(_) => std::fs::rename(&self.partial, &self.path).map_err(&failed)?,
-        }
-        self.named = true;
-        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let dir = File::open(dir.unwrap_or(Path::new(".")));
-        dir.and_then(|dir| dir.sync_all()).map_err(failed)
-    }
-}
-
-impl Drop for Unnamed {
-    fn drop(&mut self) {
-        if !self.named {
-            // Nobody takes a file of this name for a backup.
-            let _ = std::fs::remove_file(&self.partial);
-        }
-    }
 }
 
 /// Writes what was exported to a new file at `path`. `deployment` is the file that holds the wraps, read
@@ -124,13 +64,13 @@ pub fn create(
     mut exported: Exported,
     deployment: &Path,
     created: String,
-    key: &Key32,
+    keys: &Keys,
     watch: &Watch,
     before_it_is_named: impl FnOnce(&Made) -> Result<(), BackupError>,
 ) -> Result<Made, BackupError> {
     let text = std::fs::read_to_string(deployment).map_err(BackupError::io(deployment))?;
     let header = Header::new(deployment, text, created, exported.revision.0)?;
-    let openers = openers(&header.deployment(deployment)?);
+    let wraps = header.deployment(deployment)?;
     let (unnamed, file) = Unnamed::create(path)?;
     let partial = unnamed.partial.clone();
     let failed = BackupError::io(&partial);
@@ -138,17 +78,19 @@ pub fn create(
     let mut frames = FrameWriter::new(BufWriter::with_capacity(FRAME_BYTES, file), &partial)?;
     frames.write(Kind::Header, &serde_json::to_vec(&header).map_err(json)?)?;
     frames.write(Kind::State, &exported.state)?;
-    let mut rows = 0;
+    let (mut rows, mut found) = (0, RowCheck::new(&keys.rows));
     loop {
         let some = exported.rows.next(FRAME_BYTES)?;
         if some.is_empty() {
             break;
         }
         rows += some.len() as u64;
+        some.iter().try_for_each(|row| found.row(row)).map_err(damaged)?;
         frames.write(Kind::Rows, &encode_rows(&some))?;
         watch.count(some.len())?;
     }
-    let mac = seal::mac(key.expose(), Label::BACKUP, &[&frames.digest()]);
+    found.end(&exported.state).map_err(damaged)?;
+    let mac = seal::mac(keys.mac.expose(), Label::BACKUP, &[&frames.digest()]);
     let end = End { rows, mac: hex::encode(mac) };
     frames.write(Kind::End, &serde_json::to_vec(&end).map_err(json)?)?;
     let digest = hex::encode(frames.digest());
@@ -163,11 +105,16 @@ pub fn create(
         bytes: file.metadata().map_err(&failed)?.len(),
         revision: header.revision,
         digest,
-        openers,
+        fingerprint: wraps.fingerprint(),
+        openers: openers(&wraps),
     };
     before_it_is_named(&made)?;
     watch.count(0)?;
     failpoints::reach(Point::BackupName);
     unnamed.publish()?;
     Ok(made)
+}
+
+fn damaged(error: StoreError) -> BackupError {
+    BackupError::Damaged(error.to_string())
 }

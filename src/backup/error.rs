@@ -14,6 +14,12 @@ pub enum BackupError {
     Exists { path: PathBuf },
     #[error("{path} is being written by another process")]
     Busy { path: PathBuf },
+    /// Its rows do not open, or are not those that it should have.
+    #[error(
+        "the store is damaged, and no backup of it was made: {0}. Keep the backups that there are: the newest \
+         that `claviger verify` finds whole is what can be restored"
+    )]
+    Damaged(String),
     /// Nobody waits for it any more.
     #[error("the backup was given up; no file was left")]
     GivenUp,

@@ -41,6 +41,16 @@ impl Header {
         })
     }
 
+    /// Refuses text that could play tricks on the terminal on which it is shown: nobody vouches for it yet.
+    pub(super) fn check_text(&self, path: &Path) -> Result<(), BackupError> {
+        let deployment = self.deployment(path)?;
+        let devices = deployment.wraps().map(|wrap| &wrap.device);
+        match devices.chain([&self.program, &self.created]).all(|text| is_plain(text)) {
+            true => Ok(()),
+            false => Err(BackupError::broken(path, "has a header that cannot be shown")),
+        }
+    }
+
     /// The deployment of the backup in `path`.
     pub fn deployment(&self, path: &Path) -> Result<Deployment, BackupError> {
         let deployment = Deployment::parse(path, self.deployment.get().as_bytes())?;
@@ -49,6 +59,10 @@ impl Header {
         }
         Ok(deployment)
     }
+}
+
+fn is_plain(text: &str) -> bool {
+    text.len() <= 1024 && !text.chars().any(char::is_control)
 }
 
 /// What the last frame says of those before it.

@@ -23,8 +23,9 @@
 //! | `anchor` | how far a store had come, kept elsewhere |
 //! | `frame` | frames and their digests, one after the other |
 //! | `header` | what the first and the last frame say; who can open a backup |
-//! | `create` | from a store to a file |
+//! | `create`, `name` | from a store to a file, which has its name when it is whole |
 //! | `read` | from a file to rows, and whether it is whole |
+//! | `keys` | what rows are opened with, and what vouches for a backup |
 //! | `check` | whether its rows are this deployment's, all of them and no others |
 //! | `restore` | from a file to a new store |
 mod anchor;
@@ -33,6 +34,8 @@ mod create;
 mod error;
 mod frame;
 mod header;
+mod keys;
+mod name;
 mod read;
 mod restore;
 #[cfg(test)]
@@ -43,5 +46,6 @@ pub use check::check;
 pub use create::{Made, Watch, create};
 pub use error::BackupError;
 pub use header::{Header, Opener, openers};
+pub use keys::Keys;
 pub use read::{Whole, read_header, verify};
 pub use restore::load;

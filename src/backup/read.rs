@@ -31,11 +31,12 @@ fn open(path: &Path) -> Result<(Frames, Header), BackupError> {
         return Err(BackupError::broken(path, "is no file"));
     }
     let mut frames = FrameReader::new(BufReader::with_capacity(BUFFER_BYTES, file), path)?;
-    let header = match frames.next()? {
+    let header: Header = match frames.next()? {
         (Kind::Header, json) => serde_json::from_slice(&json)
             .map_err(|e| BackupError::broken(path, format!("has no header: {e}")))?,
         _ => return Err(BackupError::broken(path, "does not begin with its header")),
     };
+    header.check_text(path)?;
     Ok((frames, header))
 }
 

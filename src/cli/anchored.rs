@@ -3,7 +3,7 @@ use super::StartError;
 use super::opened::off;
 use crate::backup::{Anchor, BackupError};
 use crate::call::Server;
-use crate::config::StoreSettings;
+use crate::config::{StoreKind, StoreSettings};
 use crate::root_of_trust::RootOfTrust;
 use crate::store::Store;
 use serde_json::json;
@@ -26,15 +26,25 @@ pub(super) async fn read(
 }
 
 /// Refuses a store that had come further once.
-pub(super) fn compare(data: &Path, anchor: &Anchor, store: &Store) -> Result<(), StartError> {
+pub(super) fn compare(
+    data: &Path,
+    kind: StoreKind,
+    anchor: &Anchor,
+    store: &Store,
+) -> Result<(), StartError> {
     let (has, anchored) = (store.acknowledged(), anchor.revision().unwrap_or_default());
     if has >= anchored {
         return Ok(());
     }
+    let by = match kind {
+        StoreKind::Embedded => {
+            "`claviger restore` --accept-older, or by making the anchor an empty file"
+        }
+        StoreKind::Postgresql => "making the anchor an empty file: docs/postgresql.md",
+    };
     let what = format!(
         "was put back to an older state: its store has revision {has}, and {} says that it had come to \
-         {anchored}. Restore the newest backup. What was changed in between is lost for good by \
-         `claviger restore` --accept-older, or by making the anchor an empty file",
+         {anchored}. Restore the newest backup. What was changed in between is lost for good by {by}",
         anchor.path().display()
     );
     Err(StartError::Data { path: data.to_owned(), what })

@@ -5,7 +5,7 @@ use crate::audit::{self, AuditSink, Log};
 use crate::backup::Anchor;
 use crate::call::{self, Heavy, Outbox, Part, Server};
 use crate::clock::Clock;
-use crate::config::StoreSettings;
+use crate::config::{StoreKind, StoreSettings};
 use crate::control;
 use crate::devices::Devices;
 use crate::external::Proxies;
@@ -266,7 +266,7 @@ pub(super) async fn assemble(
         State::Existing | State::Restored => anchored::read(&seams.store, &root).await?,
     };
     if let (Some(anchor), State::Existing) = (&anchor, state) {
-        anchored::compare(data, anchor, &store)?;
+        anchored::compare(data, seams.store.kind, anchor, &store)?;
     }
     let (key, cluster, dir) = (root.audit_key(), root.cluster(), audit_at.clone());
     let (log, recovery) = blocking(move || Log::open(&dir, key.expose(), cluster)).await??;
@@ -276,16 +276,7 @@ pub(super) async fn assemble(
     }
     let logged = audit::last_store_revision(&audit_at, recovery.last_n)?.unwrap_or_default();
     if state == State::Existing && logged > store.acknowledged() {
-        return Err(StartError::Data {
-            path: data.to_owned(),
-            what: format!(
-                "the store is older than the audit log beside it: it has revision {}, the log was \
-                 written at {logged}. A part of the directory was put back, or damaged. Restore \
-                 the whole directory as it was at one moment, or give `claviger restore` \
-                 --accept-older",
-                store.acknowledged()
-            ),
-        });
+        return Err(older_than_log(data, seams.store.kind, store.acknowledged(), logged));
     }
     let log = Arc::new(log);
     let server = Arc::new(Server {
@@ -331,6 +322,24 @@ pub(super) async fn assemble(
         anchored::begin(anchor, &server).await?;
     }
     Ok(Opened { server, data: data.to_owned(), log, anchor, lock })
+}
+
+fn older_than_log(data: &Path, kind: StoreKind, has: u64, logged: u64) -> StartError {
+    let advice = match kind {
+        StoreKind::Embedded => {
+            "A part of the directory was put back, or damaged. Restore the whole directory as it was at one \
+             moment, or give `claviger restore` --accept-older"
+        }
+        StoreKind::Postgresql => {
+            "The database was put back. Restore it as it was last, or, if it is to go on from there, keep this \
+             directory and join it with a new one (`claviger join`): docs/postgresql.md"
+        }
+    };
+    let what = format!(
+        "the store is older than the audit log beside it: it has revision {has}, the log was written at \
+         {logged}. {advice}"
+    );
+    StartError::Data { path: data.to_owned(), what }
 }
 
 /// Logs what became of changes of the root of trust in which the last process died.

@@ -40,8 +40,8 @@ fn dry_run(arguments: &BackupArguments) -> Result<(), StartError> {
     };
     let openers = openers(&deployment);
     match arguments.json {
-        true => print_json(&json!({ "openers": openers })),
-        false => print(&who_opens(&openers)),
+        true => print_json(&json!({ "fingerprint": deployment.fingerprint(), "openers": openers })),
+        false => print(&who_opens(&deployment.fingerprint(), &openers)),
     }
 }
 
@@ -65,7 +65,7 @@ async fn run(arguments: &BackupArguments) -> Result<(), StartError> {
         made.bytes,
         made.revision,
         made.digest,
-        who_opens(&made.openers)
+        who_opens(&made.fingerprint, &made.openers)
     ))
 }
 
@@ -78,9 +78,9 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), StartError
     print(&format!("{json}\n"))
 }
 
-/// The list of what opens a backup, in words.
-pub(super) fn who_opens(openers: &[Opener]) -> String {
-    let mut text = String::from("Any one of these opens it:\n");
+/// The list of what opens a backup, in words; and by what one that somebody made up is told.
+pub(super) fn who_opens(fingerprint: &str, openers: &[Opener]) -> String {
+    let mut text = format!("fingerprint {fingerprint}\nAny one of these opens it:\n");
     for Opener { root, device, recovery, domain_keys } in openers {
         let what = match recovery {
             true => "recovery key",

@@ -21,6 +21,10 @@ pub(super) struct Keys {
     /// As `serve` was told
     #[arg(long)]
     insecure_software_root: bool,
+    /// The fingerprint that was noted when the backup was made: one of other keys is refused. Without
+    /// it, anybody who has seen the recovery key's public half can make one that opens by the shares
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<String>,
 }
 
 pub(super) enum Key {
@@ -35,7 +39,14 @@ pub(super) struct Opened {
     /// What opened it: the one of the data directory, if it opens whatever the backup's does.
     pub deployment: Deployment,
     pub devices: Arc<Devices>,
+    /// What is left to the operator to compare; empty if nothing is.
+    pub doubt: &'static str,
 }
+
+/// A wrap for a recovery key says nothing of who made it.
+const DOUBT: &str = "It was opened by the recovery key, and anybody who has that key's public half, which stands in every \
+                     backup, can make one that opens by it. Is this the fingerprint that was noted when the backup was \
+                     made? (--fingerprint compares it.)\n";
 
 impl Keys {
     pub(super) fn given(&self) -> Result<Key, StartError> {
@@ -43,6 +54,17 @@ impl Keys {
             ([], None) => Ok(Key::None),
             ([], Some(_)) => Ok(Key::Devices),
             (shares, _) => Ok(Key::Recovery(recovery::read_shares(shares)?)),
+        }
+    }
+
+    /// Refuses a backup of other domain keys than the operator expects.
+    pub(super) fn expect(&self, file: &Path, of_backup: &Deployment) -> Result<(), StartError> {
+        let (found, Some(wanted)) = (of_backup.fingerprint(), &self.fingerprint) else {
+            return Ok(());
+        };
+        match found.eq_ignore_ascii_case(wanted.trim()) {
+            true => Ok(()),
+            false => Err(bad(file, format!("has the fingerprint {found}, which is another one"))),
         }
     }
 
@@ -55,6 +77,10 @@ pub(super) async fn off<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StartError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| StartError::Other(e.to_string()))
+}
+
+fn bad(file: &Path, what: impl Into<String>) -> StartError {
+    BackupError::Broken { path: file.to_owned(), what: what.into() }.into()
 }
 
 /// Opens the domain keys of a backup. Changes nothing.
@@ -70,6 +96,22 @@ pub(super) async fn open(
     let there = match &config {
         Some(config) => Deployment::read(&config.data)?,
         None => None,
+    };
+    keys.expect(file, &of_backup)?;
+    if there.as_ref().is_some_and(|there| {
+        there.cluster() == of_backup.cluster() && there.fingerprint() != of_backup.fingerprint()
+    }) {
+        let what = format!(
+            "has other domain keys than the deployment of the same id in {}",
+            data.display()
+        );
+        return Err(bad(file, what));
+    }
+    let is_same = there.as_ref().is_some_and(|there| there.cluster() == of_backup.cluster());
+    let is_known = is_same || keys.fingerprint.is_some();
+    let doubt = match &key {
+        Key::Recovery(_) if !is_known => DOUBT,
+        _ => "",
     };
     // Its wraps may have been made anew since, and the old ones' roots be gone.
     let deployment = there.filter(|there| there.covers(&of_backup)).unwrap_or(of_backup);
@@ -87,15 +129,14 @@ pub(super) async fn open(
         Key::Devices | Key::None => RootOfTrust::open(with, random, &data, opening),
     })
     .await??;
-    Ok(Opened { root: Arc::new(root), deployment, devices })
+    Ok(Opened { root: Arc::new(root), deployment, devices, doubt })
 }
 
 /// Opens every row of a backup.
 pub(super) async fn check(file: &Path, root: &Arc<RootOfTrust>) -> Result<Whole, StartError> {
     let (file, root) = (file.to_owned(), root.clone());
     let check = move || -> Result<Whole, BackupError> {
-        let keys = root.row_keys()?;
-        backup::check(&file, &keys, &root.backup_key(), super::verify::telling("opened"))
+        backup::check(&file, &backup::Keys::of(&root)?, super::verify::telling("opened"))
     };
     Ok(off(check).await??)
 }

@@ -101,15 +101,20 @@ async fn run(arguments: &RestoreArguments) -> Result<(), StartError> {
         "file": file, "created": whole.header.created, "digest": whole.digest, "rows": whole.rows,
         "revision": whole.header.revision, "knownRevision": before.known, "acceptedOlder": older,
     });
+    let aside = match before.store {
+        true => "What was there before is in store.replaced: delete it when you are sure.\n",
+        false => "",
+    };
     let seams = seams(&config, opened.devices.clone())?;
     target.finish(seams, opened.root, said).await?;
     print(&format!(
-        "{} has the {} rows of revision {} that {} had.\n{}",
+        "{} has the {} rows of revision {} that {} had.\n{aside}{}{}",
         config.data.display(),
         whole.rows,
         whole.header.revision,
         file.display(),
-        who_opens(&openers(&opened.deployment))
+        who_opens(&opened.deployment.fingerprint(), &openers(&opened.deployment)),
+        opened.doubt
     ))
 }
 

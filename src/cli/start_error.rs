@@ -58,6 +58,7 @@ impl StartError {
                 BackupError::Io { .. }
                 | BackupError::Exists { .. }
                 | BackupError::Busy { .. }
+                | BackupError::Damaged(_)
                 | BackupError::GivenUp => 1,
             },
             Self::Device(_)

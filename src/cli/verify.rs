@@ -51,22 +51,24 @@ async fn run(arguments: &VerifyArguments) -> Result<(), StartError> {
     let VerifyArguments { file, keys, json } = arguments;
     let path = file.clone();
     let whole = super::opened::off(move || backup::verify(&path, telling("read"))).await??;
-    let opened = match keys.given()? {
-        Key::None => false,
+    let deployment = whole.header.deployment(file)?;
+    let (opened, doubt) = match keys.given()? {
+        Key::None => (false, ""),
         key => {
-            let root = super::opened::open(file, &whole.header, keys, key).await?.root;
-            let path = file.clone();
-            super::opened::check(&path, &root).await?;
-            true
+            let opened = super::opened::open(file, &whole.header, keys, key).await?;
+            super::opened::check(file, &opened.root).await?;
+            (true, opened.doubt)
         }
     };
+    keys.expect(file, &deployment)?;
     let Whole { header, rows, bytes, digest, .. } = &whole;
-    let openers = openers(&header.deployment(file)?);
+    let (fingerprint, openers) = (deployment.fingerprint(), openers(&deployment));
     if *json {
         return print_json(&json!({
             "file": file, "cluster": header.cluster, "created": header.created, "program": header.program,
             "revision": header.revision, "rows": rows, "bytes": bytes, "digest": digest,
-            "opened": opened, "openers": openers,
+            "opened": opened, "fingerprint": fingerprint,
+            "openers": openers,
         }));
     }
     let said = match opened {
@@ -77,12 +79,12 @@ async fn run(arguments: &VerifyArguments) -> Result<(), StartError> {
         }
     };
     print(&format!(
-        "{}: of deployment {}, {}, revision {}\n{rows} rows, {bytes} bytes, digest {digest}\n{said}{}",
+        "{}: of deployment {}, {}, revision {}\n{rows} rows, {bytes} bytes, digest {digest}\n{said}{}{doubt}",
         file.display(),
         header.cluster,
         header.created,
         header.revision,
-        who_opens(&openers)
+        who_opens(&fingerprint, &openers)
     ))
 }
 

@@ -1,6 +1,6 @@
 //! A backup of the store while it is served.
 use super::{ControlError, Progress};
-use crate::backup::{self, BackupError, Made, Watch};
+use crate::backup::{self, BackupError, Keys, Made, Watch};
 use crate::call::Server;
 use crate::root_of_trust::Deployment;
 use crate::types::Timestamp;
@@ -33,15 +33,19 @@ pub(super) async fn create(
         let text = format!("{}: the server needs the whole path", to.display());
         return Err(ControlError::Refused(text));
     }
+    if server.node.is_some() {
+        let text = "the store is in PostgreSQL, and is backed up by pg_dump or pg_basebackup: docs/postgresql.md";
+        return Err(ControlError::Refused(text.into()));
+    }
     let exported = server.store.export()?;
     let created = Timestamp::whole_secs(server.clock.now()).to_string();
-    let (key, deployment) = (server.root.backup_key(), Deployment::path(data));
+    let (keys, deployment) = (Keys::of(&server.root)?, Deployment::path(data));
     let wanted = Wanted(Arc::default());
     let watch = wanted.0.clone();
     let (written, almost) = oneshot::channel::<Made>();
     let (go_on, may) = std::sync::mpsc::sync_channel(1);
     let mut work = tokio::task::spawn_blocking(move || {
-        backup::create(&to, exported, &deployment, created, &key, &watch, |made| {
+        backup::create(&to, exported, &deployment, created, &keys, &watch, |made| {
             // Whoever is asked may be gone.
             let _ = written.send(made.clone());
             may.recv().map_err(|_| BackupError::GivenUp)

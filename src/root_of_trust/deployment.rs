@@ -109,6 +109,13 @@ impl Deployment {
         *self.cluster.as_bytes()
     }
 
+    /// What tells a deployment from one that somebody made up under the same id: the check value of its oldest
+    /// domain key, which no other key has. In hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let oldest = self.domain_keys.iter().min_by_key(|key| key.generation);
+        oldest.map(|key| key.check.as_str().to_owned()).unwrap_or_default()
+    }
+
     /// The roots that open it, by name: those in devices.
     pub fn roots(&self) -> impl Iterator<Item = &RootKeyId> {
         self.wraps().filter(|wrap| !wrap.is_recovery()).map(|wrap| &wrap.root)

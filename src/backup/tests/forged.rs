@@ -140,6 +140,33 @@ async fn what_the_header_says_is_vouched_for() {
     }
 }
 
+/// Nobody vouches for it before it is printed.
+#[tokio::test]
+async fn a_header_writes_nothing_but_text_on_a_terminal() {
+    let small = Small::new().await;
+    let good = frames(&small.back_up("one.backup"));
+    for (from, to) in [(CREATED, "\\u001b[2J"), ("software", "soft\\u009bware"), (CREATED, "\\n")] {
+        let mut forged = good.clone();
+        change_header(&mut forged, from, to);
+        let refused = verify(&write(&small, "forged", &forged, false), |_| {}).unwrap_err();
+        assert!(refused.to_string().contains("a header that cannot be shown"), "{refused}");
+    }
+}
+
+/// As one can who has the recovery key's public half: with domain keys of his own, under the same id.
+#[tokio::test]
+async fn keys_of_ones_own_have_another_fingerprint() {
+    let (small, other) = (Small::new().await, Small::new().await);
+    let of = |small: &Small| read_header(&small.back_up("one.backup")).unwrap();
+    let print = |header: &Header| header.deployment(Path::new("x")).unwrap().fingerprint();
+    let (ours, theirs) = (of(&small), of(&other));
+    assert_eq!(print(&ours).len(), 64);
+    assert_ne!(print(&ours), print(&theirs));
+    small.put(1, "later").await;
+    std::fs::remove_file(small.path("one.backup")).unwrap();
+    assert_eq!(print(&of(&small)), print(&ours));
+}
+
 #[tokio::test]
 async fn a_backup_of_another_deployment_is_not_ours() {
     let (small, other) = (Small::new().await, Small::new().await);

@@ -1,6 +1,7 @@
 //! A backup of a small deployment, and what becomes of it when it is damaged, forged or cut off.
 mod forged;
 mod full;
+mod name;
 
 use super::frame::{FrameReader, FrameWriter, Kind, decode_rows, encode_rows};
 use super::*;
@@ -63,10 +64,14 @@ impl Small {
         self.dir.path().join(name)
     }
 
+    fn keys(&self) -> Keys {
+        Keys::of(&self.root).unwrap()
+    }
+
     fn back_up_to(&self, to: &Path, watch: &Watch) -> Result<Made, BackupError> {
         let deployment = Deployment::path(self.dir.path());
-        let (exported, key) = (self.store.export().unwrap(), self.root.backup_key());
-        create(to, exported, &deployment, CREATED.into(), &key, watch, |_| Ok(()))
+        let (exported, keys) = (self.store.export().unwrap(), self.keys());
+        create(to, exported, &deployment, CREATED.into(), &keys, watch, |_| Ok(()))
     }
 
     fn back_up(&self, name: &str) -> PathBuf {
@@ -76,7 +81,7 @@ impl Small {
     }
 
     fn check(&self, file: &Path) -> Result<Whole, BackupError> {
-        check(file, &self.root.row_keys().unwrap(), &self.root.backup_key(), |_| {})
+        check(file, &self.keys(), |_| {})
     }
 
     /// What is in a store that was loaded from a backup.
@@ -179,9 +184,9 @@ async fn it_is_of_the_moment_at_which_the_export_began() {
     let exported = small.store.export().unwrap();
     small.put(1, "meanwhile").await;
     let deployment = Deployment::path(small.dir.path());
-    let (path, key) = (small.path("one.backup"), small.root.backup_key());
+    let (path, keys) = (small.path("one.backup"), small.keys());
     let watch = Watch::default();
-    create(&path, exported, &deployment, CREATED.into(), &key, &watch, |_| Ok(())).unwrap();
+    create(&path, exported, &deployment, CREATED.into(), &keys, &watch, |_| Ok(())).unwrap();
     assert_eq!(watch.rows(), ROWS as u64);
     assert_eq!(small.loaded(&path, "loaded").await[1], "value 1");
 }
@@ -200,31 +205,20 @@ async fn nothing_is_written_over_and_what_is_given_up_leaves_nothing() {
     assert!(matches!(given_up, BackupError::GivenUp), "{given_up}");
     // Refused at the last moment, when all of it is written.
     let deployment = Deployment::path(small.dir.path());
-    let (exported, key) = (small.store.export().unwrap(), small.root.backup_key());
+    let (exported, keys) = (small.store.export().unwrap(), small.keys());
     let refuse = |_: &Made| Err(BackupError::GivenUp);
     let watch = Watch::default();
-    assert!(create(&other, exported, &deployment, CREATED.into(), &key, &watch, refuse).is_err());
+    assert!(create(&other, exported, &deployment, CREATED.into(), &keys, &watch, refuse).is_err());
     // Somebody took the name meanwhile.
-    let (exported, key) = (small.store.export().unwrap(), small.root.backup_key());
+    let (exported, keys) = (small.store.export().unwrap(), small.keys());
     let take = |_: &Made| {
         std::fs::write(&other, "theirs").unwrap();
         Ok(())
     };
-    let taken = create(&other, exported, &deployment, CREATED.into(), &key, &watch, take);
+    let taken = create(&other, exported, &deployment, CREATED.into(), &keys, &watch, take);
     assert!(matches!(taken.unwrap_err(), BackupError::Exists { .. }));
     assert_eq!(std::fs::read(&other).unwrap(), b"theirs");
     assert!(!small.path("two.backup.partial").exists());
-
-    // Two at once into one file.
-    let busy = small.path("three.backup");
-    let hold = std::fs::File::create(small.path("three.backup.partial")).unwrap();
-    hold.lock().unwrap();
-    let refused = small.back_up_to(&busy, &Watch::default()).unwrap_err();
-    assert!(matches!(refused, BackupError::Busy { .. }), "{refused}");
-    drop(hold);
-    // What a killed process left is written over.
-    std::fs::write(small.path("three.backup.partial"), vec![1; 1 << 20]).unwrap();
-    small.check(&small.back_up("three.backup")).unwrap();
 }
 
 #[tokio::test]

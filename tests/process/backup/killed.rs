@@ -142,6 +142,23 @@ fn a_backup_that_nobody_waits_for_any_more_ends_and_leaves_nothing() {
     assert!(logged.iter().all(|event| event["eventName"] != "CreateBackup"));
 }
 
+/// The stop does not wait until a large backup is done.
+#[test]
+fn a_server_that_is_stopped_gives_up_its_backup() {
+    let deployment = Deployment::new(false);
+    let file = deployment.dir.path().join("one.backup");
+    let slow = Plan { slow: Some((Point::BackupFrame, 1500)), ..Plan::default() };
+    let process = serve_with(&deployment, &slow);
+    let mut backup = deployment.command("backup");
+    backup.arg("--to").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
+    let backup = backup.spawn().unwrap();
+    wait_for(|| partial(&file).exists());
+    assert_eq!(process.stop().status.code(), Some(0));
+    let told = backup.wait_with_output().unwrap();
+    assert!(!told.status.success(), "{told:?}");
+    assert!(!partial(&file).exists() && !file.exists());
+}
+
 fn wait_for(what: impl Fn() -> bool) {
     let began = now();
     while !what() {
@@ -158,7 +175,8 @@ fn a_backup_where_no_file_can_be_made_is_refused() {
     // What lies under the temporary name is not followed.
     let file = deployment.dir.path().join("one.backup");
     std::os::unix::fs::symlink("/dev/full", partial(&file)).unwrap();
-    to(&file).assert(1, &["one.backup.partial"]);
+    to(&file).assert(1, &["one.backup.partial", "is no file"]);
+    to(deployment.dir.path()).assert(1, &["is a directory"]);
     assert!(!file.exists());
 }
 

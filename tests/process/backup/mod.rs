@@ -2,7 +2,9 @@
 mod anchor;
 mod broken;
 mod killed;
+mod large;
 mod older;
 mod opened;
+mod postgresql;
 mod restored;
 mod support;

@@ -13,6 +13,12 @@ fn verify(file: &std::path::Path, shares: &[PathBuf]) -> Exit {
     run(command)
 }
 
+/// What a command says of the domain keys.
+fn fingerprint(exit: &Exit) -> String {
+    let line = exit.stdout.lines().find_map(|line| line.strip_prefix("fingerprint "));
+    line.unwrap_or_else(|| panic!("no fingerprint in {exit:#?}")).to_owned()
+}
+
 #[test]
 fn enough_shares_of_the_recovery_key_open_it_where_no_device_is() {
     let mut deployment = Deployment::new(true);
@@ -25,12 +31,29 @@ fn enough_shares_of_the_recovery_key_open_it_where_no_device_is() {
     root_json(&deployment, "add-wrap", &["--recovery", text(&public)]);
     let said = command(&deployment, "backup", &["--dry-run"]);
     assert!(said.stdout.contains("(recovery key)"), "{said:#?}");
+    let noted = fingerprint(&said);
     assert!(!said.stdout.contains("There is no recovery key among them"), "{said:#?}");
     back_up(&deployment, &file);
     assert_eq!(process.stop().status.code(), Some(0));
 
     let opened = verify(&file, &shares[..2]);
     assert!(opened.status.success() && opened.stdout.contains("Every row opens"), "{opened:#?}");
+    // Who has its public half can make one as well, with keys of his own: something must tell them apart.
+    assert!(opened.stdout.contains("Is this the fingerprint that was noted"), "{opened:#?}");
+    let fingerprint = fingerprint(&opened);
+    assert_eq!(fingerprint, noted);
+    for (given, code) in
+        [(fingerprint.as_str(), 0), (&fingerprint.replace(&fingerprint[..1], "x"), 5)]
+    {
+        let mut command = program(None);
+        command.arg("verify").arg(&file).args(["--fingerprint", given, "--shares"]);
+        let opened = run({
+            command.args(&shares[..2]);
+            command
+        });
+        assert_eq!(opened.status.code(), Some(code), "{opened:#?}");
+        assert!(!opened.stdout.contains("Is this"), "{opened:#?}");
+    }
     verify(&file, &shares[..1]).assert(1, &["1 of the 2 shares"]);
     verify(&file, &strangers[..2]).assert(1, &["no wrap of domain key 1 is for recovery key"]);
 
@@ -45,7 +68,12 @@ fn enough_shares_of_the_recovery_key_open_it_where_no_device_is() {
     few.assert(1, &["1 of the 2 shares"]);
     assert!(!deployment.data().join("store").exists());
     let shares = ["--shares", text(&shares[0]), text(&shares[2])];
-    let restored = command(&deployment, "restore", &[&[text(&file)][..], &shares].concat());
+    let wrong = ["--fingerprint", "00ff", text(&file)];
+    command(&deployment, "restore", &[&wrong[..], &shares].concat())
+        .assert(5, &["has the fingerprint", &fingerprint]);
+    assert!(!deployment.data().join("store").exists());
+    let right = ["--fingerprint", &fingerprint, text(&file)];
+    let restored = command(&deployment, "restore", &[&right[..], &shares].concat());
     assert!(restored.status.success(), "{restored:#?}");
     let recovered = command(&deployment, "recover", &shares);
     assert!(recovered.status.success(), "{recovered:#?}");

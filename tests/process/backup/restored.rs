@@ -1,13 +1,11 @@
 //! What is backed up comes back: under load, into an empty directory, by a recovery key; and where it must
 //! not go it does not.
-use super::support::{TOKEN, Work, back_up, command, lose, text, verify};
-use crate::client::Failed;
+use super::support::{Work, Written, back_up, command, lose, text, verify};
 use crate::events;
 use crate::harness::{files, machine};
 use crate::setup::Deployment;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_backup_under_load_is_one_moment_and_comes_back_whole() {
@@ -16,30 +14,10 @@ fn a_backup_under_load_is_one_moment_and_comes_back_whole() {
     let process = deployment.serve();
     let work = Work::new(&mut deployment.client(&process), "before");
     let file = deployment.dir.path().join("one.backup");
-    let stop = AtomicBool::new(false);
-    // Each writer makes secrets one after the other: of those that are in the backup none may be missing
-    // before the last of them.
-    let acknowledged = std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..3)
-            .map(|writer| {
-                let (stop, mut client) = (&stop, deployment.client(&process));
-                scope.spawn(move || {
-                    let mut made = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        let body =
-                            json!({"Name": format!("w{writer}-{made}"), "SecretString": "s", "ClientRequestToken": TOKEN});
-                        client.secrets("CreateSecret", body).unwrap();
-                        made += 1;
-                    }
-                    made
-                })
-            })
-            .collect();
+    let written = Written::during(&deployment, &process, || {
         let made = back_up(&deployment, &file);
         assert!(made["rows"].as_u64().unwrap() > 40, "{made}");
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        stop.store(true, Ordering::Relaxed);
-        writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<u32>>()
     });
     assert_eq!(process.stop().status.code(), Some(0));
     let logged = events::read(&deployment.data().join("audit"));
@@ -60,18 +38,7 @@ fn a_backup_under_load_is_one_moment_and_comes_back_whole() {
     let process = deployment.serve();
     let mut client = deployment.client(&process);
     work.assert_there(&mut client);
-    for (writer, acknowledged) in acknowledged.into_iter().enumerate() {
-        let mut there = |n: u32| {
-            let body = json!({"SecretId": format!("w{writer}-{n}")});
-            match client.secrets("GetSecretValue", body) {
-                Ok(_) => true,
-                Err(Failed::Fault { code, .. }) if code == "ResourceNotFoundException" => false,
-                Err(failed) => panic!("{failed}"),
-            }
-        };
-        let first_missing = (0..acknowledged).find(|n| !there(*n)).unwrap_or(acknowledged);
-        assert!((first_missing..acknowledged).all(|n| !there(n)), "a hole before {acknowledged}");
-    }
+    written.assert_no_holes(&mut client);
     // It serves on.
     Work::new(&mut client, "after").assert_there(&mut client);
     assert_eq!(process.stop().status.code(), Some(0));

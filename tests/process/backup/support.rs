@@ -1,9 +1,10 @@
 //! A deployment with something in it, its backup, and the commands.
-use crate::client::Client;
-use crate::harness::{Exit, run};
+use crate::client::{Client, Failed};
+use crate::harness::{Exit, Process, run};
 use crate::setup::Deployment;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `claviger NAME FILE? --config FILE MORE…`
 pub fn command(deployment: &Deployment, name: &str, more: &[&str]) -> Exit {
@@ -68,6 +69,52 @@ impl Work {
 
 fn value(secret: &str) -> String {
     format!("the value of {secret}")
+}
+
+/// What three clients wrote while a backup was made: secrets one after the other, so that of those which are in the
+/// backup none may be missing before the last of them.
+pub struct Written(Vec<u32>);
+
+impl Written {
+    pub fn during(deployment: &Deployment, process: &Process, work: impl FnOnce()) -> Self {
+        let stop = AtomicBool::new(false);
+        let write = |writer: usize, mut client: Client| {
+            let mut made = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let name = format!("w{writer}-{made}");
+                let body = json!({"Name": name, "SecretString": "s", "ClientRequestToken": TOKEN});
+                client.secrets("CreateSecret", body).unwrap();
+                made += 1;
+            }
+            made
+        };
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..3)
+                .map(|n| {
+                    let (client, write) = (deployment.client(process), &write);
+                    scope.spawn(move || write(n, client))
+                })
+                .collect();
+            work();
+            stop.store(true, Ordering::Relaxed);
+            Self(writers.into_iter().map(|writer| writer.join().unwrap()).collect())
+        })
+    }
+
+    pub fn assert_no_holes(&self, client: &mut Client) {
+        let mut there =
+            |name: String| match client.secrets("GetSecretValue", json!({"SecretId": name})) {
+                Ok(_) => true,
+                Err(Failed::Fault { code, .. }) if code == "ResourceNotFoundException" => false,
+                Err(failed) => panic!("{failed}"),
+            };
+        for (writer, acknowledged) in self.0.iter().enumerate() {
+            let mut there = |n: u32| there(format!("w{writer}-{n}"));
+            let missing = (0..*acknowledged).find(|n| !there(*n)).unwrap_or(*acknowledged);
+            let holes = (missing..*acknowledged).filter(|n| there(*n)).count();
+            assert_eq!(holes, 0, "{missing} is missing, of {acknowledged}");
+        }
+    }
 }
 
 /// The directory of the deployment, out of the way: what was lost.
