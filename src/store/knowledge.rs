@@ -3,9 +3,10 @@
 use super::Commits;
 use super::backend::{Changed, Changes, Feed, StoreError};
 use super::cache::Cache;
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
