@@ -31,12 +31,11 @@ impl Unnamed {
         name.push(".partial");
         let partial = path.with_file_name(name);
         discard(&partial)?;
-        let failed = BackupError::io(&partial);
         let busy = || BackupError::Busy { path: partial.clone() };
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);
         let file = match created {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(busy()),
-            created => created.map_err(&failed)?,
+            created => created.map_err(BackupError::io(&partial))?,
         };
         lock(&file, &partial)?;
         // Before it was locked, another one may have taken it for left.

