@@ -51,6 +51,9 @@ pub(super) struct TortureArguments {
     /// (lines of JSON), for a linearizability checker; the file must not exist yet
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
+    /// How many of these operations a round has at least, unless a fault comes before; at most ten times as many
+    #[arg(long, value_name = "N", default_value_t = 400, requires = "history", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    history_operations: u64,
 }
 
 pub(super) fn run(arguments: &TortureArguments) -> Result<(), StartError> {
@@ -80,6 +83,7 @@ pub(super) fn run(arguments: &TortureArguments) -> Result<(), StartError> {
         postgresql: arguments.postgresql.clone(),
         servers: arguments.servers,
         history: arguments.history.clone(),
+        history_operations: arguments.history_operations,
     };
     let over = until_signalled()?;
     let made = std::fs::DirBuilder::new().mode(0o700).create(&settings.dir);

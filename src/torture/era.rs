@@ -49,7 +49,7 @@ impl<'a> Era<'a> {
             ids: Ids::default(),
             events: Events::default(),
             workers,
-            registers: Registers::new(era),
+            registers: Registers::new(era, shared.history_operations),
             round: 0,
             fault: "none".into(),
             clock_seconds: 0,

@@ -17,10 +17,9 @@ pub(super) const CLIENTS: usize = 4;
 /// So many secrets in a round, in turn: fewer than there are clients, so that these meet, and more than one,
 /// so that they do not only wait for each other.
 const SECRETS: u64 = 4;
-/// So many operations in a round tell something, and so many are enough: a checker's work grows faster
+/// A round has at most so many times the operations that it was to have: a checker's work grows faster
 /// than a history does.
-const ENOUGH: u64 = 400;
-const MOST: u64 = 4000;
+const MOST: u64 = 10;
 
 /// An operation on a secret, a line of JSON in the history. A get that came to nothing, and a put that
 /// was refused, are left out: they say nothing.
@@ -44,6 +43,8 @@ pub(super) struct Registers {
     began: Instant,
     /// Before all names of secrets, so that eras do not share any.
     prefix: String,
+    /// So many operations a round is to have.
+    enough: u64,
     history: Mutex<Vec<Operation>>,
     round: u64,
     /// Operations that were begun in this round.
@@ -53,10 +54,11 @@ pub(super) struct Registers {
 }
 
 impl Registers {
-    pub(super) fn new(era: u64) -> Self {
+    pub(super) fn new(era: u64, enough: u64) -> Self {
         Self {
             began: now(),
             prefix: format!("register-{era}"),
+            enough,
             history: Mutex::default(),
             round: 0,
             begun: AtomicU64::new(0),
@@ -78,9 +80,9 @@ impl Registers {
         self.begun.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether there were enough operations in this round to tell something.
+    /// Whether this round had the operations that it was to have.
     pub(super) fn has_enough(&self) -> bool {
-        self.begun.load(Ordering::Relaxed) >= ENOUGH
+        self.begun.load(Ordering::Relaxed) >= self.enough
     }
 
     /// Makes the secrets of a round.
@@ -106,7 +108,7 @@ impl Registers {
         let mut number = self.next_client.fetch_add(1, Ordering::Relaxed);
         while !pace.over.load(Ordering::Relaxed) {
             let begun = self.begun.fetch_add(1, Ordering::Relaxed);
-            if begun >= MOST {
+            if begun >= self.enough.saturating_mul(MOST) {
                 break;
             }
             let secret = self.secret(begun % SECRETS);

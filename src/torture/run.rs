@@ -38,6 +38,8 @@ pub struct Settings {
     /// A file for the histories of secrets that several clients put and get at the same time, as lines
     /// of JSON; without it there are none.
     pub history: Option<PathBuf>,
+    /// So many of these operations a round is to have before somebody is killed at random.
+    pub history_operations: u64,
 }
 
 /// What all lanes look at.
@@ -46,6 +48,7 @@ pub(super) struct Shared {
     over: Arc<AtomicBool>,
     until: Option<Instant>,
     history: Option<Mutex<File>>,
+    pub(super) history_operations: u64,
 }
 
 impl Shared {
@@ -107,6 +110,7 @@ pub fn run(
         over: over.clone(),
         until: settings.limit.map(|limit| began + limit),
         history: history.map(Mutex::new),
+        history_operations: settings.history_operations,
     };
     let (next, ended) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
