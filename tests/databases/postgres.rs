@@ -172,16 +172,19 @@ impl Postgres {
         let client = self.administrator().await;
         let mut taken = Vec::new();
         let end = format!("SELECT pg_terminate_backend(pid) FROM {OURS}");
-        // One of ours may be quicker.
-        for _ in 0..20 {
-            if client.query(&end, &[]).await.unwrap().is_empty() && !taken.is_empty() {
-                break;
-            }
+        // One of ours may be quicker, and one that is told to end takes a moment.
+        for _ in 0..200 {
+            let ours = client.query(&end, &[]).await.unwrap().len();
+            let before = taken.len();
             while let Ok(connection) =
                 self.login(ADMINISTRATOR, ADMINISTRATOR_PASSWORD, "postgres").await
             {
                 taken.push(connection);
             }
+            if ours == 0 && taken.len() == before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(taken.len() > 50, "{} connections were taken", taken.len());
         tokio::time::sleep(time).await;

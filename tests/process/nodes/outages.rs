@@ -122,9 +122,9 @@ fn suffer(
         let writers: Vec<_> = (0..2 * SECRETS).map(writer).collect();
         std::thread::sleep(5 * PAUSE);
         outage(database, nodes);
-        let times = each(&mut [0, 1], |node| {
+        let times = each([0, 1], |node| {
             let probe = format!("{}-probe-{node}", name.replace(' ', "-"));
-            back(&served[*node], &mut client(*node), key, &probe)
+            back(&served[node], &mut client(node), key, &probe)
         });
         std::thread::sleep(5 * PAUSE);
         stop.store(true, Ordering::SeqCst);

@@ -59,7 +59,10 @@ impl Nodes {
     pub fn on(database: &Postgres, count: usize) -> Self {
         let mut nodes = Self::first_on(database);
         while nodes.all.len() < count {
-            let joined = nodes.join();
+            nodes.blank();
+        }
+        // At the same time, as several may.
+        for joined in each(&nodes.all[1..], |node| node.run("join")) {
             assert!(joined.status.success(), "{joined:#?}");
         }
         nodes
@@ -93,7 +96,7 @@ impl Nodes {
     }
 
     pub fn serve(&self) -> Vec<Process> {
-        self.all.iter().map(Deployment::serve).collect()
+        each(&self.all, Deployment::serve)
     }
 
     /// Of the database, in this deployment's schema.
@@ -197,9 +200,9 @@ pub fn told(name: &str, mut times: Vec<Duration>) -> Duration {
 }
 
 /// Does it with all of them at the same time.
-pub fn each<'a, C: Send + 'a, T: Send>(
-    all: impl IntoIterator<Item = &'a mut C>,
-    what: impl Fn(&'a mut C) -> T + Sync,
+pub fn each<C: Send, T: Send>(
+    all: impl IntoIterator<Item = C>,
+    what: impl Fn(C) -> T + Sync,
 ) -> Vec<T> {
     let what = &what;
     std::thread::scope(|scope| {
