@@ -168,6 +168,7 @@ async fn what_is_known_is_read_together_without_asking() {
         tx.commit().await
     };
     read().await.unwrap();
+    get(&store, "c").await.unwrap();
     let client = server.administrator().await;
     let lock = format!("BEGIN; LOCK TABLE {schema}.rows IN ACCESS EXCLUSIVE MODE");
     client.batch_execute(&lock).await.unwrap();
