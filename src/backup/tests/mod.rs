@@ -165,6 +165,26 @@ fn rows_that_are_none_are_refused() {
 }
 
 #[tokio::test]
+async fn whatever_byte_is_flipped_and_wherever_it_is_cut_off_it_is_found_without_a_key() {
+    let small = Small::new().await;
+    let file = small.back_up("one.backup");
+    let good = std::fs::read(&file).unwrap();
+    let refused = |bytes: &[u8], at: usize| {
+        std::fs::write(&file, bytes).unwrap();
+        let verified = verify(&file, |_| {});
+        assert!(matches!(verified, Err(BackupError::Broken { .. })), "{at}: {verified:?}");
+    };
+    for at in 0..good.len() {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << (at % 8);
+        refused(&bytes, at);
+        refused(&good[..at], at);
+    }
+    std::fs::write(&file, good).unwrap();
+    verify(&file, |_| {}).unwrap();
+}
+
+#[tokio::test]
 async fn what_was_backed_up_is_loaded_and_what_came_later_is_not() {
     let small = Small::new().await;
     let file = small.back_up("one.backup");
