@@ -3,7 +3,7 @@
 use super::StartError;
 use super::backup::{print_json, who_opens};
 use super::control::print;
-use super::opened::{Key, Keys};
+use super::opened::{Key, Keys, off};
 use crate::backup::{self, Whole, openers};
 use serde_json::json;
 use std::path::PathBuf;
@@ -50,16 +50,15 @@ fn is_due(next: &mut u64, rows: u64) -> bool {
 async fn run(arguments: &VerifyArguments) -> Result<(), StartError> {
     let VerifyArguments { file, keys, json } = arguments;
     let path = file.clone();
-    let whole = super::opened::off(move || backup::verify(&path, telling("read"))).await??;
-    let deployment = whole.header.deployment(file)?;
-    let (opened, doubt) = match keys.given()? {
-        Key::None => (false, ""),
+    let (whole, opened, doubt) = match keys.given()? {
+        Key::None => (off(move || backup::verify(&path, telling("read"))).await??, false, ""),
         key => {
-            let opened = super::opened::open(file, &whole.header, keys, key).await?;
-            super::opened::check(file, &opened.root).await?;
-            (true, opened.doubt)
+            let header = off(move || backup::read_header(&path)).await??;
+            let opened = super::opened::open(file, &header, keys, key).await?;
+            (super::opened::check(file, &opened.root).await?, true, opened.doubt)
         }
     };
+    let deployment = whole.header.deployment(file)?;
     keys.expect(file, &deployment)?;
     let Whole { header, rows, bytes, digest, .. } = &whole;
     let (fingerprint, openers) = (deployment.fingerprint(), openers(&deployment));
