@@ -48,11 +48,6 @@ pub async fn sweep(server: &Server) {
     if keeps_time(server).await {
         do_what_is_due(server).await;
     }
-    if let Some(turn) = turn(server, Work::Inheritance).await
-        && let Err(error) = membership::inherit(server, turn).await
-    {
-        tracing::error!(%error, "cannot log what nodes left behind that are gone");
-    }
     match server.outbox.settle(server).await {
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => tracing::error!(%error, "cannot find out what took effect"),
@@ -60,19 +55,13 @@ pub async fn sweep(server: &Server) {
     if let Err(error) = server.outbox.retry(server).await {
         tracing::error!(%error, "the audit log still refuses events");
     }
-    if turn(server, Work::Forgetting).await.is_some() {
-        match services::forget_old(&server.store, server.clock.wall(), BATCH).await {
-            Ok(()) | Err(StoreError::Conflict) => {}
-            Err(error) => tracing::error!(%error, "cannot forget what services handed over"),
-        }
-    }
     match server.outbox.sweep(server).await {
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => tracing::error!(%error, "cannot empty the outbox"),
     }
 }
 
-/// What the calendar says. Most of it cannot be undone.
+/// What the calendar says, or a turn, which also goes by the clock. Most of it cannot be undone.
 async fn do_what_is_due(server: &Server) {
     if let Some(turn) = turn(server, Work::KeyRotation).await
         && let Err(error) = rotation::rotate_keys(server, turn).await
@@ -97,12 +86,22 @@ async fn do_what_is_due(server: &Server) {
     {
         tracing::error!(%error, "cannot destroy secrets that are due");
     }
+    if turn(server, Work::Forgetting).await.is_some() {
+        match services::forget_old(&server.store, server.clock.wall(), BATCH).await {
+            Ok(()) | Err(StoreError::Conflict) => {}
+            Err(error) => tracing::error!(%error, "cannot forget what services handed over"),
+        }
+    }
+    if let Some(turn) = turn(server, Work::Inheritance).await
+        && let Err(error) = membership::inherit(server, turn).await
+    {
+        tracing::error!(%error, "cannot log what nodes left behind that are gone");
+    }
 }
 
-/// Whether the clock can be gone by. Where there is no other to compare it with, it is.
+/// Whether the clock can be gone by.
 async fn keeps_time(server: &Server) -> bool {
-    let Some(node) = &server.node else { return true };
-    match node.keeps_time(server.clock.now()).await {
+    match nodes::keeps_time(server.node.as_ref(), server.clock.now()).await {
         Ok(keeps_time) => keeps_time,
         // The store's own follower tells of it.
         Err(StoreError::Unavailable(_)) => false,

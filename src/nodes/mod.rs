@@ -71,9 +71,8 @@ impl ThisNode {
         self.fenced.load(Ordering::SeqCst)
     }
 
-    /// Whether this node's clock, which shows `now`, can be gone by for what cannot be undone: whether the
-    /// database's agrees.
-    pub async fn keeps_time(&self, now: Timestamp) -> Result<bool, StoreError> {
+    /// Whether the database's clock agrees with `now`.
+    async fn keeps_time(&self, now: Timestamp) -> Result<bool, StoreError> {
         let database = self.nodes.clock().await?.unwrap_or_default();
         let seconds = now.0.saturating_sub(database).saturating_div(1000);
         let is_astray = seconds.saturating_abs() > CLOCK_TOLERANCE_SECONDS;
@@ -103,4 +102,13 @@ impl ThisNode {
 /// What this process is called in what it leaves to be found.
 pub fn name(node: Option<&ThisNode>) -> &str {
     node.map_or(ALONE, ThisNode::id)
+}
+
+/// Whether this process's clock, which shows `now`, can be gone by for what cannot be undone. Where there is
+/// no other to compare it with, it is.
+pub async fn keeps_time(node: Option<&ThisNode>, now: Timestamp) -> Result<bool, StoreError> {
+    match node {
+        Some(node) => node.keeps_time(now).await,
+        None => Ok(true),
+    }
 }

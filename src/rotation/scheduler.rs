@@ -99,8 +99,13 @@ impl Scheduler {
         let server = &*self.server;
         self.begin_reattempts().await;
         let now = server.clock.now();
-        let turn = nodes::turn(server.node.as_ref(), &server.store, Work::RotationWindows, now);
-        let changed = match turn.await {
+        let node = server.node.as_ref();
+        let turn = match nodes::keeps_time(node, now).await {
+            Ok(true) => nodes::turn(node, &server.store, Work::RotationWindows, now).await,
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let changed = match turn {
             Ok(Some(turn)) => self.watch_windows(&turn).await,
             Ok(None) => false,
             Err(error) => {
