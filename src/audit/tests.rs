@@ -451,8 +451,8 @@ async fn records_are_chained_alike_when_answered_before_the_sync() {
 async fn the_memory_sink_keeps_events_and_can_break() {
     let memory = MemoryAudit::default();
     let sink: &dyn AuditSink = &memory;
-    sink.record(&[event("a")]).await.unwrap();
+    sink.record(&event("a")).await.unwrap();
     memory.broken.store(true, Ordering::SeqCst);
-    assert!(sink.record(&[event("b")]).await.is_err());
+    assert!(sink.record(&event("b")).await.is_err());
     assert_eq!(memory.events(), [event("a")]);
 }

@@ -8,6 +8,7 @@ use crate::audit::{AuditError, Event};
 use crate::nodes::{ThisNode, Turn};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,8 +57,8 @@ impl Outbox {
         tx.put(&server.own_key(id), Waiting { events }).map(drop)
     }
 
-    /// Logs the events of a call. Those of a change, which wait in the outbox under `id`, are tried
-    /// again later if the log refuses them now.
+    /// Logs the events of a call. Of a change, whose events wait in the outbox under `id`, those that the log
+    /// refuses now are tried again later.
     pub(super) async fn log(
         &self,
         server: &Server,
@@ -68,12 +69,16 @@ impl Outbox {
         for event in &mut events {
             event.store_revision = Some(server.store.acknowledged());
         }
-        let outcome = server.audit.record(&events).await;
+        let outcome = record_all(server, &mut events).await;
         self.log_fails.store(outcome.is_err(), Ordering::SeqCst);
         match (&outcome, id) {
             (Ok(()), Some(id)) => hold(&self.logged).push(id.to_owned()),
             (Err(_), Some(id)) => hold(&self.refused).push((id.to_owned(), events)),
-            (_, None) => {}
+            // What is doubtful has to be told of after all.
+            (Err(_), None) => hold(&self.unsure).iter_mut().for_each(|unsure| {
+                unsure.told.retain(|told| events.iter().all(|event| event.event_id != *told));
+            }),
+            (Ok(()), None) => {}
         }
         outcome
     }
@@ -171,6 +176,15 @@ impl Outbox {
     }
 }
 
+/// Gives the log all of them at the same time, so that they share one sync; keeps those that it refused. They may
+/// be of two batches, of which the disk had space for one: what the log has, it must not be given again.
+async fn record_all(server: &Server, events: &mut Vec<Event>) -> Result<(), AuditError> {
+    let outcomes = join_all(events.iter().map(|event| server.audit.record(event))).await;
+    let mut refused = outcomes.iter().map(Result::is_err);
+    events.retain(|_| refused.next().unwrap_or(true));
+    outcomes.into_iter().collect()
+}
+
 /// A list is whole whoever died holding it: every change is one push or one take.
 fn hold<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
@@ -218,7 +232,7 @@ pub async fn replay(
             }
             let lost = waiting.events.iter().filter(|event| !ids.contains(event.event_id.as_str()));
             for event in lost {
-                server.audit.record(std::slice::from_ref(event)).await?;
+                server.audit.record(event).await?;
                 missing += 1;
             }
             tx.delete::<Waiting>(&server.own_key(id))?;
@@ -284,10 +298,13 @@ pub async fn inherit(server: &Server, from: &str, turn: &Turn<'_>) -> Result<usi
             mine.iter().for_each(|(id, _)| server.outbox.doubt(id, Vec::new(), &error));
             return Err(error.into());
         }
+        let mut outcome = Ok(());
         for (id, its_events) in mine {
             events += its_events.len();
-            server.outbox.log(server, Some(&id), its_events).await?;
+            // What the log refuses is tried again; the others do not wait for that.
+            outcome = server.outbox.log(server, Some(&id), its_events).await.and(outcome);
         }
+        outcome?;
     }
     for interrupted in server.announced_by(Some(from)).await? {
         let by = serde_json::json!({ "leftBy": from, "wrappedBy": server.root.wrapped_by() });

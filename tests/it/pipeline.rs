@@ -111,6 +111,32 @@ async fn a_log_that_works_again_gets_what_it_missed() {
     world.kms("EnableKey", json!({"KeyId": key})).await;
 }
 
+#[tokio::test]
+async fn of_the_events_of_a_call_the_log_gets_each_once() {
+    let world = World::new().await;
+    world.advance(1).await;
+    let count = || {
+        let events = world.events();
+        ["GenerateDataKey", "CreateSecret"]
+            .map(|name| events.iter().filter(|event| event.event_name == name).count())
+    };
+    // As where they are of two batches, of which the disk has space for the first.
+    *world.audit.refused_name.lock().unwrap() = Some("CreateSecret");
+    let body = json!({"Name": "s", "SecretString": "v", "ClientRequestToken": "t".repeat(32)});
+    let body = body.to_string();
+    let told = world.raw(&world.root, "secretsmanager", "CreateSecret", body.as_bytes()).await;
+    assert_eq!(told.unwrap_err().status, 500);
+    assert_eq!(count(), [1, 0]);
+    world.advance(1).await;
+    assert_eq!(count(), [1, 0], "a try in vain logs nothing anew");
+    *world.audit.refused_name.lock().unwrap() = None;
+    world.advance(1).await;
+    assert_eq!(count(), [1, 1]);
+    world.advance(1).await;
+    assert_eq!(replay(&world.server, |_| Ok(HashSet::new())).await.unwrap(), 0);
+    assert_eq!(count(), [1, 1]);
+}
+
 fn body(key: &str) -> String {
     json!({"KeyId": key}).to_string()
 }
