@@ -54,7 +54,8 @@ pub(super) fn object(client: &mut Client, ids: &Ids, object: &str) -> Result<Val
 }
 
 fn key(client: &mut Client, id: &str) -> Result<Value, Trouble> {
-    let key = ok("DescribeKey", client.kms("DescribeKey", &this(id)))?;
+    let key = found("DescribeKey", client.kms("DescribeKey", &this(id)))?;
+    let Some(key) = key else { return Ok(Value::Null) };
     let state = key["KeyMetadata"]["KeyState"].clone();
     let is_dated = key["KeyMetadata"]["DeletionDate"].is_number();
     promise((state == "PendingDeletion") == is_dated, || format!("half a deletion: {key}"))?;

@@ -3,7 +3,7 @@
 use super::client::{Client, ok};
 use super::numbers::Numbers;
 use super::wire::Failed;
-use super::worker::Pace;
+use super::worker::{MayFail, Pace};
 use super::{Trouble, now, text_of};
 use crate::failpoints::POLL;
 use serde::Serialize;
@@ -119,7 +119,9 @@ impl Registers {
             match outcome? {
                 Ok(()) => {}
                 Err(Failed::Lost(_)) => break,
-                Err(Failed::Fault { status, .. }) if pace.may_fail && status >= 500 => {
+                Err(Failed::Fault { status, .. })
+                    if pace.may_fail != MayFail::No && status >= 500 =>
+                {
                     // What was answered so may still be carried out.
                     number = self.next_client.fetch_add(1, Ordering::Relaxed);
                     // A server that cannot do anything says so quickly.

@@ -11,7 +11,7 @@ use super::operation::SHARED;
 use super::process::Process;
 use super::register::{CLIENTS, Registers};
 use super::wire::Failed;
-use super::worker::Pace;
+use super::worker::{MayFail, Pace};
 use super::{Trouble, now, promise, wait};
 use crate::failpoints::POLL;
 use serde_json::json;
@@ -71,7 +71,7 @@ impl Era<'_> {
         let rest = Duration::from_millis(self.numbers.below(LOAD_MS.end));
         match fault {
             Fault::Kill { .. } => {
-                self.load(servers, false, |now, servers| {
+                self.load(servers, MayFail::No, |now, servers| {
                     std::thread::sleep(load / 2);
                     now.deployment.plan(victim, &fault.plan(now.clock_seconds))?;
                     std::thread::sleep(load / 2);
@@ -101,7 +101,7 @@ impl Era<'_> {
     fn load<T>(
         &mut self,
         servers: &mut [Process],
-        may_fail: bool,
+        may_fail: MayFail,
         meanwhile: impl FnOnce(&Load<'_>, &mut [Process]) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
         let (deployment, clock_seconds) = (self.deployment, self.clock_seconds);
@@ -160,7 +160,7 @@ impl Era<'_> {
         load: Duration,
         rest: Duration,
     ) -> Result<(), Trouble> {
-        self.load(servers, false, |now, servers| {
+        self.load(servers, MayFail::No, |now, servers| {
             std::thread::sleep(load);
             now.wait_for_writes();
             kill_in_turn(servers, victim, rest)
@@ -176,7 +176,7 @@ impl Era<'_> {
     ) -> Result<(), Trouble> {
         self.deployment.plan(victim, &fault.plan(self.clock_seconds))?;
         let peace = self.peace();
-        let ended = self.load(servers, false, |load, servers| {
+        let ended = self.load(servers, MayFail::No, |load, servers| {
             let Some(struck) = servers.get_mut(victim) else { return Ok(None) };
             let mut ended = struck.ends_until(now() + PATIENCE)?;
             if ended.is_none() {
@@ -214,8 +214,10 @@ impl Era<'_> {
         victim: usize,
     ) -> Result<(), Trouble> {
         self.deployment.plan(victim, &fault.plan(self.clock_seconds))?;
+        // Of several servers the others go on.
+        let how = if servers.len() == 1 { MayFail::ForGood } else { MayFail::Passing };
         let stopped = self
-            .load(servers, true, |load, _| Ok(wait(PATIENCE, &|| (load.are_done)(Some(victim)))))?;
+            .load(servers, how, |load, _| Ok(wait(PATIENCE, &|| (load.are_done)(Some(victim)))))?;
         if stopped {
             for _ in 0..3 {
                 let outcome = self.write(servers, victim);
@@ -237,7 +239,7 @@ impl Era<'_> {
         passing: Passing,
         victim: usize,
     ) -> Result<(), Trouble> {
-        let stopped = self.load(servers, true, |load, _| {
+        let stopped = self.load(servers, MayFail::Passing, |load, _| {
             std::thread::sleep(Duration::from_millis(LOAD_MS.start));
             load.deployment.plan(victim, &fault.plan(load.clock_seconds))?;
             Ok(wait(PATIENCE, &|| match passing {
@@ -271,7 +273,7 @@ impl Era<'_> {
         outage: Outage,
         fault: &Fault,
     ) -> Result<(), Trouble> {
-        let began = self.load(servers, true, |load, _| {
+        let began = self.load(servers, MayFail::Passing, |load, _| {
             load.wait_for_writes();
             if let Some(database) = &load.deployment.database {
                 database.suffer(outage)?;

@@ -12,11 +12,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// How many objects are looked at again that the last round left alone.
 const OTHERS: usize = 3;
 
+/// Whether a fault was planned after which a server may say that it failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum MayFail {
+    #[default]
+    No,
+    /// Then it goes on.
+    Passing,
+    /// Then it takes no write any more.
+    ForGood,
+}
+
 /// What all workers of a load go by.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Whether a fault was planned after which the server may say that it failed.
-    pub(super) may_fail: bool,
+    pub(super) may_fail: MayFail,
     /// How many writes were acknowledged.
     pub(super) written: AtomicU64,
     /// How many workers were told that the server failed.
@@ -124,6 +134,7 @@ impl Worker {
             let Some(operation) = self.choose(ids) else { continue };
             let agent = format!("torture/{}/{}", self.name, self.serial);
             client.user_agent.clone_from(&agent);
+            let has_failed = pace.failed.load(Ordering::Relaxed) > 0;
             let outcome = match operation.send(client) {
                 Ok(done) => {
                     self.learn(&operation, &done.value, ids)?;
@@ -133,7 +144,9 @@ impl Worker {
                 Err(Failed::Fault { code, request_id, .. }) if code.starts_with("Throttling") => {
                     Outcome::Refused(request_id)
                 }
-                Err(Failed::Fault { status, request_id, .. }) if pace.may_fail && status >= 500 => {
+                Err(Failed::Fault { status, request_id, .. })
+                    if pace.may_fail != MayFail::No && status >= 500 =>
+                {
                     pace.failed.fetch_add(1, Ordering::Relaxed);
                     Outcome::Failed(request_id)
                 }
@@ -144,6 +157,11 @@ impl Worker {
             };
             let applied = matches!(outcome, Outcome::Done(_));
             if let (true, Some((object, after))) = (applied, &operation.effect) {
+                promise(!has_failed || pace.may_fail != MayFail::ForGood, || {
+                    format!(
+                        "acknowledged after another call was told of a failure for good: {operation:?}"
+                    )
+                })?;
                 self.model.insert(object.clone(), after.clone());
                 pace.written.fetch_add(1, Ordering::Relaxed);
             }

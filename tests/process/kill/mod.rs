@@ -71,6 +71,9 @@ fn good(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> Value {
     assert!(!dir.join("torture").exists(), "nothing is left of a good end");
     assert!(report["kills"].as_u64().unwrap() >= kills);
     assert_eq!(report["violations"], serde_json::json!([]));
+    let faults =
+        report["faults"].as_object().unwrap().values().map(|count| count.as_u64().unwrap());
+    assert!(faults.sum::<u64>() > kills / 2, "too few of the planned faults came");
     report
 }
 
