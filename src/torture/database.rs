@@ -163,7 +163,7 @@ impl Database {
         let mut command = self.program("psql");
         let database = if role == ROLE { ROLE } else { "postgres" };
         let to = format!(
-            "host={} port={} user={role} dbname={database} connect_timeout=5",
+            "host={} port={} user={role} dbname={database} connect_timeout=20",
             self.address.ip(),
             self.address.port()
         );
