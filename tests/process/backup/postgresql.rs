@@ -4,7 +4,7 @@ use super::support::{Work, Written, command, text};
 use crate::databases::{self, Postgres, fresh, program};
 use crate::harness::{Exit, copy_dir, machine, run};
 use crate::setup::Deployment;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// A program of PostgreSQL's, which must succeed.
@@ -71,6 +71,7 @@ fn what_pg_dump_and_pg_basebackup_made_under_load_is_restored_and_served() {
         dump(server, &database, &file);
         base = Some(server.base_backup());
     });
+    let late = Work::new(&mut deployment.client(&process), "late");
     assert_eq!(process.stop().status.code(), Some(0));
     let kept = deployment.dir.path().join("kept");
     copy_dir(&deployment.data(), &kept);
@@ -89,6 +90,7 @@ fn what_pg_dump_and_pg_basebackup_made_under_load_is_restored_and_served() {
     point_at(&mut deployment, server, &database, &anchor);
     let process = deployment.serve();
     work.assert_there(&mut deployment.client(&process));
+    late.assert_there(&mut deployment.client(&process));
     assert_eq!(process.stop().status.code(), Some(0));
 
     // Rows that a restore left out are missed.
@@ -100,7 +102,7 @@ fn what_pg_dump_and_pg_basebackup_made_under_load_is_restored_and_served() {
     refused.assert(5, &["store corrupt"]);
 }
 
-fn put_back(deployment: &Deployment, kept: &PathBuf) {
+fn put_back(deployment: &Deployment, kept: &Path) {
     let _ = std::fs::remove_dir_all(deployment.data());
     copy_dir(kept, &deployment.data());
 }
