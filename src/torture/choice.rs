@@ -8,6 +8,8 @@ const KEYS: usize = 5;
 const ALIASES: usize = 4;
 const USERS: usize = 3;
 const SECRETS: usize = 3;
+/// A secret has 150 versions at most.
+const PUTS: u64 = 120;
 /// AWS's limit of rotations on demand, and the key's first material.
 const MATERIALS: u64 = 26;
 
@@ -142,6 +144,11 @@ impl Worker {
             }
             13 => {
                 let secret = self.some("secret/")?;
+                let puts = self.puts.entry(secret.clone()).or_default();
+                *puts += 1;
+                if *puts > PUTS {
+                    return None;
+                }
                 let before = self.model.get(&secret)?["current"].clone();
                 let name = secret.trim_start_matches("secret/");
                 let body = json!({"SecretId": name, "SecretString": new, "ClientRequestToken": token(&new)});

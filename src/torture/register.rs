@@ -14,12 +14,13 @@ use std::time::Instant;
 
 /// How many clients there are for each server.
 pub(super) const CLIENTS: usize = 4;
-/// So many secrets in a round, in turn: fewer than there are clients, so that these meet, and more than one,
-/// so that they do not only wait for each other.
+/// So many secrets in turn: fewer than there are clients, so that these meet, and more than one, so that
+/// they do not only wait for each other.
 const SECRETS: u64 = 4;
-/// A round has at most so many times the operations that it was to have: a checker's work grows faster
-/// than a history does.
-const MOST: u64 = 10;
+/// After so many operations come other secrets: half of them put, and a secret has 150 versions at most.
+const GENERATION: u64 = SECRETS * 200;
+/// A round has at most so many times the operations that it was to have.
+const MOST: u64 = 3;
 
 /// An operation on a secret, a line of JSON in the history. A get that came to nothing, and a put that
 /// was refused, are left out: they say nothing.
@@ -75,6 +76,14 @@ impl Registers {
         format!("{}-{}-{number}", self.prefix, self.round)
     }
 
+    fn most(&self) -> u64 {
+        self.enough.saturating_mul(MOST)
+    }
+
+    fn secrets(&self) -> u64 {
+        self.most().div_ceil(GENERATION) * SECRETS
+    }
+
     /// Whether there are secrets.
     pub(super) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Relaxed) > 0
@@ -89,7 +98,7 @@ impl Registers {
     pub(super) fn begin(&mut self, round: u64, client: &mut Client) -> Result<(), Trouble> {
         self.round = round;
         self.begun = AtomicU64::new(0);
-        for number in 0..SECRETS {
+        for number in 0..self.secrets() {
             let name = self.secret(number);
             let token = format!("{name:->40}");
             let body = json!({"Name": name, "SecretString": "0", "ClientRequestToken": token});
@@ -108,10 +117,10 @@ impl Registers {
         let mut number = self.next_client.fetch_add(1, Ordering::Relaxed);
         while !pace.over.load(Ordering::Relaxed) {
             let begun = self.begun.fetch_add(1, Ordering::Relaxed);
-            if begun >= self.enough.saturating_mul(MOST) {
+            if begun >= self.most() {
                 break;
             }
-            let secret = self.secret(begun % SECRETS);
+            let secret = self.secret(begun / GENERATION * SECRETS + begun % SECRETS);
             let outcome = match numbers.below(2) {
                 0 => self.put(client, number, secret, numbers.next()),
                 _ => self.get(client, number, secret),
@@ -137,7 +146,7 @@ impl Registers {
     /// Reads what became of the round's secrets.
     pub(super) fn end(&self, client: &mut Client) -> Result<(), Trouble> {
         let number = self.next_client.fetch_add(1, Ordering::Relaxed);
-        for secret in 0..SECRETS {
+        for secret in 0..self.secrets() {
             let read = self.get(client, number, self.secret(secret))?;
             ok("GetSecretValue", read)?;
         }

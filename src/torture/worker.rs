@@ -42,6 +42,8 @@ pub(super) struct Worker {
     pub(super) serial: u64,
     /// Every object as it was last acknowledged.
     pub(super) model: BTreeMap<String, Value>,
+    /// How often each secret was put, answered or not.
+    pub(super) puts: HashMap<String, u64>,
     attempts: Vec<Attempt>,
     /// Ciphertexts, with the ids of their keys.
     blobs: Vec<(String, Value)>,
@@ -49,8 +51,15 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(name: String, seed: u64) -> Self {
-        let (model, attempts, blobs) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { name, numbers: Numbers(seed), serial: 0, model, attempts, blobs }
+        Self {
+            name,
+            numbers: Numbers(seed),
+            serial: 0,
+            model: BTreeMap::new(),
+            puts: HashMap::new(),
+            attempts: Vec::new(),
+            blobs: Vec::new(),
+        }
     }
 
     /// Compares what is there with what must be; answers what was attempted since the last time,
