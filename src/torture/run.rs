@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A deployment lives for so many rounds, so that checking everything stays quick.
+/// A deployment lives for so many rounds at most, so that checking everything stays quick.
 const ROUNDS_OF_AN_ERA: u64 = 20;
 /// How often a line tells how far it is.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -112,17 +112,19 @@ pub fn run(
         history: history.map(Mutex::new),
         history_operations: settings.history_operations,
     };
+    // Few kills are shared out to all lanes.
+    let of_an_era = ROUNDS_OF_AN_ERA.min(settings.kills.div_ceil(settings.lanes));
     let (next, ended) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..settings.lanes {
             scope.spawn(|| {
                 while !shared.is_over() {
                     let era = next.fetch_add(1, Ordering::Relaxed);
-                    let first = era.saturating_mul(ROUNDS_OF_AN_ERA);
+                    let first = era.saturating_mul(of_an_era);
                     if first >= settings.kills {
                         break;
                     }
-                    let rounds = ROUNDS_OF_AN_ERA.min(settings.kills - first);
+                    let rounds = of_an_era.min(settings.kills - first);
                     one(settings, &shared, era, rounds, tell);
                 }
                 ended.fetch_add(1, Ordering::Relaxed);
