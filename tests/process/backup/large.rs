@@ -53,14 +53,12 @@ fn during(deployment: &Deployment, process: &Process, count: u64, work: impl FnO
     let stop = AtomicBool::new(false);
     let call = |seed: u64, writes: bool| {
         let (mut client, mut numbers) = (deployment.client(process), Numbers(seed));
-        let mut times = Vec::new();
+        let (mut times, tags) = (Vec::new(), json!([{"Key": "k", "Value": "v"}]));
         while !stop.load(Ordering::Relaxed) {
             let secret = name(numbers.below(count));
             let began = now();
             let answer = match writes {
-                true => {
-                    client.secrets("UpdateSecret", json!({"SecretId": secret, "Description": "d"}))
-                }
+                true => client.secrets("TagResource", json!({"SecretId": secret, "Tags": tags})),
                 false => client.secrets("GetSecretValue", json!({"SecretId": secret})),
             };
             answer.unwrap();
@@ -79,7 +77,7 @@ fn during(deployment: &Deployment, process: &Process, count: u64, work: impl FnO
             if writes { written.extend(times) } else { reads.extend(times) }
         }
         tell("GetSecretValue", reads);
-        tell("UpdateSecret", written);
+        tell("TagResource", written);
     });
 }
 
