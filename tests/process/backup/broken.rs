@@ -43,7 +43,7 @@ fn whatever_byte_is_flipped_is_found_without_a_device() {
     verify(&deployment.dir.path().join("text")).assert(5, &["is no backup of claviger"]);
     // With a device likewise; and nothing of it is restored.
     command(&deployment, "verify", &[text(&altered)]).assert(5, &["something behind its end"]);
-    command(&deployment, "restore", &["--replace", text(&altered)])
+    command(&deployment, "restore", &["--replace", "--accept-older", text(&altered)])
         .assert(5, &["something behind its end"]);
     assert!(!deployment.data().join("store.restoring").exists());
     assert!(deployment.serve().stop().status.success());
