@@ -51,7 +51,7 @@ pub(super) struct TortureArguments {
     /// (lines of JSON), for a linearizability checker; the file must not exist yet
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// How many of these operations a round has at least, unless a fault comes before; at most ten times as many
+    /// How many of these operations a round has at least, unless a fault comes before; at most three times as many
     #[arg(long, value_name = "N", default_value_t = 400, requires = "history", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     history_operations: u64,
 }
