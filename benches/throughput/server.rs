@@ -116,6 +116,14 @@ impl Child {
         let per_second = rustix::param::clock_ticks_per_second();
         Ok(Duration::from_millis(ticks * 1000 / per_second))
     }
+
+    /// Its memory that is in the machine's, in MiB.
+    pub fn resident_mib(&self) -> Outcome<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS")?;
+        Ok(kib.parse::<f64>()? / 1024.0)
+    }
 }
 
 /// The floor, and whom it shows its certificate to.

@@ -5,6 +5,7 @@ mod fairness;
 mod forged;
 mod networks;
 mod signatures;
+mod sizes;
 mod targets;
 mod work;
 
