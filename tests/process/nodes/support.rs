@@ -5,6 +5,7 @@ use crate::databases::{self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, HOST, Postgr
 use crate::harness::{Exit, Port, Process, now};
 use crate::setup::{Deployment, Token};
 use serde_json::Value;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 /// How old an answer may be, unless the configuration says otherwise.
@@ -170,24 +171,58 @@ pub fn wait_until(within: Duration, what: &str, mut is_so: impl FnMut() -> bool)
     began.elapsed()
 }
 
-/// Calls until it fails, as it must for good. Answers how long after `since` the last call began that
-/// succeeded.
-pub fn last_success(since: Instant, mut call: impl FnMut() -> Result<(), Failed>) -> Duration {
-    let mut last = Duration::ZERO;
+/// Whether a call succeeded. One that did not was refused, and did not fail.
+pub fn is_allowed<T>(outcome: Result<T, Failed>) -> bool {
+    match outcome {
+        Ok(_) => true,
+        Err(Failed::Lost(error)) => panic!("{error}"),
+        Err(Failed::Fault { status, code, .. }) if status >= 500 => panic!("{status} {code}"),
+        Err(_) => false,
+    }
+}
+
+/// Asks until it is not given any more, as must then stay. Answers when the last call began that gave it.
+fn ask_until_refused(client: &mut Client, is_given: &impl Fn(&mut Client) -> bool) -> Instant {
+    let start = now();
+    let mut last = start;
     loop {
-        let began = since.elapsed();
-        match call() {
-            Ok(()) => last = began,
-            Err(Failed::Lost(error)) => panic!("{error}"),
-            Err(Failed::Fault { status, .. }) if status >= 500 => panic!("an error of ours"),
-            Err(_) => break,
+        let began = now();
+        if !is_given(client) {
+            break;
         }
-        assert!(since.elapsed() < Duration::from_secs(20), "it succeeds for ever");
+        last = began;
+        assert!(start.elapsed() < Duration::from_secs(20), "it is given for ever");
     }
     for _ in 0..3 {
-        assert!(call().is_err(), "known once, it is not unknown again");
+        assert!(!is_given(client), "known once, it is not unknown again");
     }
     last
+}
+
+/// Has all clients ask without a pause while something is taken away. Answers for each how long after that was
+/// acknowledged the last call began that still gave it.
+pub fn last_given(
+    clients: &mut [Client],
+    is_given: impl Fn(&mut Client) -> bool + Sync,
+    take_away: impl FnOnce(),
+) -> Vec<Duration> {
+    let (is_given, begun) = (&is_given, &Barrier::new(clients.len() + 1));
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = clients
+            .iter_mut()
+            .map(|client| {
+                scope.spawn(move || {
+                    begun.wait();
+                    ask_until_refused(client, is_given)
+                })
+            })
+            .collect();
+        begun.wait();
+        take_away();
+        let acknowledged = now();
+        let last = asked.into_iter().map(|client| client.join().unwrap());
+        last.map(|last| last.saturating_duration_since(acknowledged)).collect()
+    })
 }
 
 /// p50, p99 and the longest, in words.
