@@ -133,7 +133,7 @@ fn a_backup_that_nobody_waits_for_any_more_ends_and_leaves_nothing() {
     backup.arg("--to").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
     let mut backup = backup.spawn().unwrap();
     wait_for(|| partial(&file).exists());
-    kill_process(Pid::from_child(&backup), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&backup), Signal::TERM).unwrap();
     assert!(!backup.wait().unwrap().success());
     wait_for(|| !partial(&file).exists());
     assert!(!file.exists());

@@ -94,8 +94,9 @@ fn what_pg_dump_and_pg_basebackup_made_under_load_is_restored_and_served() {
     assert_eq!(process.stop().status.code(), Some(0));
 
     // Rows that a restore left out are missed.
-    let all_but_one = "DELETE FROM claviger.rows WHERE key = (SELECT max(key) FROM claviger.rows)";
-    tool("psql", &["--quiet", "--command", all_but_one, &server.url(&restored)]);
+    let last = "SELECT key FROM claviger.rows ORDER BY key DESC LIMIT 1";
+    let all_but_one = format!("DELETE FROM claviger.rows WHERE key = ({last})");
+    tool("psql", &["--quiet", "--command", &all_but_one, &server.url(&restored)]);
     point_at(&mut deployment, server, &restored, "");
     std::fs::remove_dir_all(deployment.data()).unwrap();
     let refused = deployment.run("join");
