@@ -8,7 +8,7 @@ use super::opened::{self, Key, Keys, off};
 use super::verify::telling;
 use super::{StartError, anchored};
 use crate::audit::{self, AuditError, Log};
-use crate::backup::{self, Header, Whole, openers};
+use crate::backup::{self, BackupError, Header, Whole, openers};
 use crate::config::{Config, StoreKind};
 use crate::failpoints::{self, Point};
 use crate::root_of_trust::{Deployment, RootOfTrust};
@@ -80,20 +80,25 @@ async fn run(arguments: &RestoreArguments) -> Result<(), StartError> {
     };
     let target = Target::take(&config, arguments, &header)?;
     let opened = opened::open(file, &header, keys, key).await?;
-    let whole = opened::check(file, &opened.root).await?;
     let before = match target.before {
         Some(before) => before,
         None => target.look(&config, &opened.root).await?,
     };
-    let older = before.known.is_some_and(|known| known > whole.header.revision);
+    // What the header says is not proven yet, but a refusal need not wait until it is.
+    let older = before.known.is_some_and(|known| known > header.revision);
     if older && !arguments.accept_older {
         return Err(target.bad(format!(
             "the backup is older than what is there: it has revision {}, and the audit log or the anchor knows \
              of {}. What was changed in between would be lost. --accept-older does it all the same, and the \
              log says so. Nothing was changed",
-            whole.header.revision,
+            header.revision,
             before.known.unwrap_or_default()
         )));
+    }
+    let whole = opened::check(file, &opened.root).await?;
+    if whole.header.revision != header.revision {
+        let what = "has changed since its header was read".into();
+        return Err(BackupError::Broken { path: file.clone(), what }.into());
     }
     target.stage(file, &whole).await?;
     target.place(before, &opened.deployment)?;
