@@ -332,6 +332,22 @@ fn no_document_speaks_of_one_machine() {
     }
 }
 
+/// A line of one word in capitals is where something was to be put.
+#[test]
+fn no_placeholder_was_left() {
+    for document in documents() {
+        let text = read(&document);
+        let (mut code, mut lines) = (false, 0);
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            code ^= line.starts_with("```");
+            let left = line.len() > 2 && line.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+            assert!(code || !left, "{}:{number}: {line}", document.display());
+            lines += 1;
+        }
+        assert!(lines > 0 && !code, "{}", document.display());
+    }
+}
+
 #[test]
 fn the_example_configuration_is_good() {
     let text = read(&root().join("docs/operations.md"));
