@@ -163,8 +163,8 @@ impl RootOfTrust {
         self.shared.get().is_some()
     }
 
-    /// Why a root must stay: another node can open what remains by no other. `lost`: nodes that are away
-    /// do not count, as their device is gone.
+    /// Why a root must stay: another node can open what remains by no other. One of which no root is known
+    /// may need this one. `lost`: nodes that are away do not count, as their device is gone.
     pub(super) fn needed_by_node(
         &self,
         root: &RootKeyId,
@@ -177,11 +177,15 @@ impl RootOfTrust {
         };
         let needs = |node: &Other| {
             (node.is_alive || !lost)
-                && node.roots.iter().any(|name| name == root.as_str())
+                && (node.roots.is_empty() || node.roots.iter().any(|name| name == root.as_str()))
                 && !node.roots.iter().any(remains)
         };
         Ok(shared.others()?.into_iter().find(needs).map(|node| {
-            format!("node {} ({}) opens the deployment by no other root", node.name, node.id)
+            let why = match node.roots.is_empty() {
+                true => "has opened the deployment by no device since it started",
+                false => "opens the deployment by no other root",
+            };
+            format!("node {} ({}) {why}", node.name, node.id)
         }))
     }
 

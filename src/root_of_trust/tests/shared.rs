@@ -166,6 +166,15 @@ fn a_root_that_another_node_needs_stays() {
     assert!(refused.contains("is needed: node far"), "{refused}");
     let rotated = two.one.rotate("a", NOW).unwrap();
     assert!(rotated.removed.is_empty() && rotated.left[0].contains("retire it later"), "{rotated}");
+    // Of one that has no device at the moment it is not known.
+    two.held.knows("far", true, &[]);
+    for lost in [false, true] {
+        let refused = two.one.retire(first, lost, NOW).unwrap_err().to_string();
+        assert!(refused.contains("is needed: node far (far) has opened"), "{refused}");
+    }
+    assert!(two.one.destroy(first, NOW).is_err());
+    two.held.knows("far", false, &[]);
+    assert!(two.one.retire(first, false, NOW).is_err());
     // Once it opens by another one too.
     two.held.knows("far", true, &[first, second]);
     assert_eq!(two.one.retire(first, false, NOW).unwrap().removed, [first.clone()]);

@@ -21,7 +21,10 @@ const ATTEMPTS: u32 = 2;
 const LIST: &str = "SELECT slot, id, name, version, roots, \
     greatest(0, extract(epoch FROM clock_timestamp() - last_seen))::bigint, knowledge_ms \
     FROM nodes ORDER BY slot";
-const REPORT: &str = "UPDATE nodes SET last_seen = clock_timestamp(), roots = $3, knowledge_ms = $4 \
+/// A node that opens by no root at the moment (its device is away) keeps those that it had: they are needed
+/// when the device is back.
+const REPORT: &str = "UPDATE nodes SET last_seen = clock_timestamp(), knowledge_ms = $4, \
+    roots = CASE WHEN cardinality($3::text[]) = 0 THEN roots ELSE $3 END \
     WHERE slot = $1 AND incarnation = $2 RETURNING slot";
 const REMOVE: &str = "WITH gone AS (DELETE FROM nodes WHERE id = $1 RETURNING id) \
     INSERT INTO removed SELECT id, now() FROM gone ON CONFLICT DO NOTHING";
@@ -121,7 +124,8 @@ impl Nodes {
         self.ask(Question::List).await?.iter().map(node).collect()
     }
 
-    /// Says that this node is alive, and how it is. `ReadOnly` if it is none any more.
+    /// Says that this node is alive, and how it is; without roots, those that it named last stand.
+    /// `ReadOnly` if it is none any more.
     pub async fn report(&self, roots: &[String], age: Option<Duration>) -> Result<(), StoreError> {
         let report = Question::Report(self.lease, roots, age.map(millis));
         if self.ask(report).await?.is_empty() { Err(fenced()) } else { Ok(()) }

@@ -22,6 +22,11 @@ async fn nodes_say_how_they_are_and_one_that_is_removed_is_none() {
     assert_eq!((first.id.as_str(), first.slot, first.knowledge_ms), ("one", 0, Some(17)));
     assert_eq!((&first.roots[..], first.seconds_ago), (&roots[..], 0));
     assert_eq!((second.id.as_str(), second.slot, second.knowledge_ms), ("other", 1, None));
+    // Its device is away for a moment: what it will need then stays known.
+    one.nodes().report(&[], None).await.unwrap();
+    assert_eq!(other.nodes().list().await.unwrap()[0].roots, roots);
+    one.nodes().report(&roots[1..], None).await.unwrap();
+    assert_eq!(other.nodes().list().await.unwrap()[0].roots, roots[1..]);
 
     assert!(!one.nodes().remove("nobody").await.unwrap());
     assert!(one.nodes().remove("other").await.unwrap());
