@@ -5,6 +5,7 @@ use super::header::{End, Header};
 use super::name::Unnamed;
 use super::{BackupError, Keys, Opener, openers};
 use crate::failpoints::{self, Point};
+use crate::root_of_trust::RootOfTrust;
 use crate::seal::{self, Label};
 use crate::store::{Exported, RowCheck, StoreError};
 use serde::{Deserialize, Serialize};
@@ -57,20 +58,20 @@ pub struct Made {
     pub openers: Vec<Opener>,
 }
 
-/// Writes what was exported to a new file at `path`. `deployment` is the file that holds the wraps, read
-/// after the export began; `before_it_is_named` may still refuse. Blocks, for as long as the store is large.
+/// Writes what was exported to a new file at `path`, with the wraps of the domain keys as `root` has them: its
+/// file, read after the export began, must say the same. `before_it_is_named` may still refuse. Blocks, for as
+/// long as the store is large.
 pub fn create(
     path: &Path,
     mut exported: Exported,
-    deployment: &Path,
+    root: &RootOfTrust,
     created: String,
-    keys: &Keys,
     watch: &Watch,
     before_it_is_named: impl FnOnce(&Made) -> Result<(), BackupError>,
 ) -> Result<Made, BackupError> {
-    let text = std::fs::read_to_string(deployment).map_err(BackupError::io(deployment))?;
-    let header = Header::new(deployment, text, created, exported.revision.0)?;
-    let wraps = header.deployment(deployment)?;
+    let keys = Keys::of(root)?;
+    let header = Header::new(path, root.file()?, created, exported.revision.0)?;
+    let wraps = header.deployment(path)?;
     let (unnamed, file) = Unnamed::create(path)?;
     let partial = unnamed.partial.clone();
     let failed = BackupError::io(&partial);

@@ -22,7 +22,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// `deployment` is the text of the file; `path`, which is for messages, where it was read.
+    /// Of the backup in `path`. `deployment` is the text of the file.
     pub(super) fn new(
         path: &Path,
         deployment: String,

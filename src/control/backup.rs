@@ -1,11 +1,10 @@
 //! A backup of the store while it is served.
 use super::{ControlError, Progress};
-use crate::backup::{self, BackupError, Keys, Made, Watch};
+use crate::backup::{self, BackupError, Made, Watch};
 use crate::call::Server;
-use crate::root_of_trust::Deployment;
 use crate::types::Timestamp;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -25,7 +24,6 @@ impl Drop for Wanted {
 /// Writes a backup to a new file at `to`, an absolute path. The log says so before the file has its name.
 pub(super) async fn create(
     server: &Server,
-    data: &Path,
     to: PathBuf,
     progress: Progress<'_>,
 ) -> Result<Made, ControlError> {
@@ -39,13 +37,13 @@ pub(super) async fn create(
     }
     let exported = server.store.export()?;
     let created = Timestamp::whole_secs(server.clock.now()).to_string();
-    let (keys, deployment) = (Keys::of(&server.root)?, Deployment::path(data));
+    let root = server.root.clone();
     let wanted = Wanted(Arc::default());
     let watch = wanted.0.clone();
     let (written, almost) = oneshot::channel::<Made>();
     let (go_on, may) = std::sync::mpsc::sync_channel(1);
     let mut work = tokio::task::spawn_blocking(move || {
-        backup::create(&to, exported, &deployment, created, &keys, &watch, |made| {
+        backup::create(&to, exported, &root, created, &watch, |made| {
             // Whoever is asked may be gone.
             let _ = written.send(made.clone());
             may.recv().map_err(|_| BackupError::GivenUp)

@@ -147,9 +147,7 @@ pub async fn execute(
         Command::DrainSecret { which, idle_seconds } => {
             Output::Drain(drain::of(server, &which, idle_seconds).await?)
         }
-        Command::Backup { to } => {
-            Output::BackedUp(backup::create(server, data, to, progress).await?)
-        }
+        Command::Backup { to } => Output::BackedUp(backup::create(server, to, progress).await?),
         Command::Attest(asked) => Output::Attested(attest::of(server, asked).await?),
         Command::Nodes(command) => nodes::execute(server, command).await?,
         Command::Root(command) => Output::Root(root::execute(server, command).await?),

@@ -10,6 +10,7 @@ use crate::random::SystemRandom;
 use crate::root_of_trust::{Deployment, RootOfTrust};
 use crate::seal::Table;
 use crate::store::{Embedded, Record, Revision, Store};
+use crate::types::Timestamp;
 use bytes::Bytes;
 use claviger_hsm::SoftwareHsm;
 use serde::{Deserialize, Serialize};
@@ -69,9 +70,8 @@ impl Small {
     }
 
     fn back_up_to(&self, to: &Path, watch: &Watch) -> Result<Made, BackupError> {
-        let deployment = Deployment::path(self.dir.path());
-        let (exported, keys) = (self.store.export().unwrap(), self.keys());
-        create(to, exported, &deployment, CREATED.into(), &keys, watch, |_| Ok(()))
+        let exported = self.store.export().unwrap();
+        create(to, exported, &self.root, CREATED.into(), watch, |_| Ok(()))
     }
 
     fn back_up(&self, name: &str) -> PathBuf {
@@ -197,16 +197,40 @@ async fn what_was_backed_up_is_loaded_and_what_came_later_is_not() {
     assert_eq!(small.loaded(&file, "loaded").await, expected);
 }
 
+/// What opens the rows is in the file as well, so it must be what opens them.
+#[tokio::test]
+async fn with_wraps_that_are_not_the_servers_there_is_no_backup() {
+    let small = Small::new().await;
+    let (ours, path) = (Deployment::path(small.dir.path()), small.path("one.backup"));
+    let stranger =
+        std::fs::read_to_string(Deployment::path(Small::new().await.dir.path())).unwrap();
+    let kept = std::fs::read_to_string(&ours).unwrap();
+    // A file of before: whole, of this deployment, and not what the server has.
+    let now = Timestamp(1_800_000_000_000);
+    small.root.rewrap(now).unwrap();
+    let newer = std::fs::read_to_string(&ours).unwrap();
+    for text in [&kept, &stranger] {
+        assert_ne!(*text, newer);
+        std::fs::write(&ours, text).unwrap();
+        let refused = small.back_up_to(&path, &Watch::default()).unwrap_err().to_string();
+        assert!(refused.contains("deployment.json: is not what this server has"), "{refused}");
+        assert!(!path.exists() && !small.path("one.backup.partial").exists());
+    }
+    std::fs::remove_file(&ours).unwrap();
+    let refused = small.back_up_to(&path, &Watch::default()).unwrap_err().to_string();
+    assert!(refused.contains("is gone"), "{refused}");
+    std::fs::write(&ours, newer).unwrap();
+    small.check(&small.back_up("one.backup")).unwrap();
+}
+
 /// Commits that come while it is written are not in it, and it waits for none.
 #[tokio::test]
 async fn it_is_of_the_moment_at_which_the_export_began() {
     let small = Small::new().await;
     let exported = small.store.export().unwrap();
     small.put(1, "meanwhile").await;
-    let deployment = Deployment::path(small.dir.path());
-    let (path, keys) = (small.path("one.backup"), small.keys());
-    let watch = Watch::default();
-    create(&path, exported, &deployment, CREATED.into(), &keys, &watch, |_| Ok(())).unwrap();
+    let (path, watch) = (small.path("one.backup"), Watch::default());
+    create(&path, exported, &small.root, CREATED.into(), &watch, |_| Ok(())).unwrap();
     assert_eq!(watch.rows(), ROWS as u64);
     assert_eq!(small.loaded(&path, "loaded").await[1], "value 1");
 }
@@ -224,18 +248,17 @@ async fn nothing_is_written_over_and_what_is_given_up_leaves_nothing() {
     let given_up = small.back_up_to(&other, &watch).unwrap_err();
     assert!(matches!(given_up, BackupError::GivenUp), "{given_up}");
     // Refused at the last moment, when all of it is written.
-    let deployment = Deployment::path(small.dir.path());
-    let (exported, keys) = (small.store.export().unwrap(), small.keys());
+    let (exported, root) = (small.store.export().unwrap(), &small.root);
     let refuse = |_: &Made| Err(BackupError::GivenUp);
     let watch = Watch::default();
-    assert!(create(&other, exported, &deployment, CREATED.into(), &keys, &watch, refuse).is_err());
+    assert!(create(&other, exported, root, CREATED.into(), &watch, refuse).is_err());
     // Somebody took the name meanwhile.
-    let (exported, keys) = (small.store.export().unwrap(), small.keys());
+    let exported = small.store.export().unwrap();
     let take = |_: &Made| {
         std::fs::write(&other, "theirs").unwrap();
         Ok(())
     };
-    let taken = create(&other, exported, &deployment, CREATED.into(), &keys, &watch, take);
+    let taken = create(&other, exported, root, CREATED.into(), &watch, take);
     assert!(matches!(taken.unwrap_err(), BackupError::Exists { .. }));
     assert_eq!(std::fs::read(&other).unwrap(), b"theirs");
     assert!(!small.path("two.backup.partial").exists());

@@ -80,7 +80,7 @@ impl Export for Damaged {
 #[tokio::test]
 async fn of_a_damaged_store_there_is_no_backup() {
     let small = Small::new().await;
-    let (file, deployment) = (small.path("one.backup"), Deployment::path(small.dir.path()));
+    let (file, watch) = (small.path("one.backup"), Watch::default());
     let changes: [(&str, fn(&mut Vec<SealedRow>)); 3] = [
         ("39 rows are not those", |some| drop(some.remove(3))),
         ("does not authenticate", |some| some[3].1.0 += 1),
@@ -89,9 +89,7 @@ async fn of_a_damaged_store_there_is_no_backup() {
     for (words, change) in changes {
         let mut exported = small.store.export().unwrap();
         exported.rows = Box::new(Damaged { rows: exported.rows, change });
-        let (keys, watch) = (small.keys(), Watch::default());
-        let created =
-            create(&file, exported, &deployment, CREATED.into(), &keys, &watch, |_| Ok(()));
+        let created = create(&file, exported, &small.root, CREATED.into(), &watch, |_| Ok(()));
         let refused = created.unwrap_err().to_string();
         assert!(refused.contains("the store is damaged") && refused.contains(words), "{refused}");
         assert!(!file.exists() && !small.path("one.backup.partial").exists());
