@@ -161,14 +161,18 @@ pub fn access_key(admin: &mut Client, user: &str) -> (String, String) {
     (text("AccessKeyId"), text("SecretAccessKey"))
 }
 
-/// Asks until it is so.
+/// Asks until it is so, and answers how long that took: no longer than `within`, the last question included.
 pub fn wait_until(within: Duration, what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let began = now();
-    while !is_so() {
-        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+    loop {
+        let so = is_so();
+        let took = began.elapsed();
+        assert!(took < within, "not within {within:?}, but {so} after {took:?}: {what}");
+        if so {
+            return took;
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
-    began.elapsed()
 }
 
 /// Whether a call succeeded. One that did not was refused, and did not fail.
@@ -212,6 +216,7 @@ pub fn last_given(
             .iter_mut()
             .map(|client| {
                 scope.spawn(move || {
+                    assert!(is_given(client), "there is nothing to take away");
                     begun.wait();
                     ask_until_refused(client, is_given)
                 })
