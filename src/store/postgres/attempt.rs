@@ -294,20 +294,24 @@ impl Committing {
     }
 
     /// Whether a try took effect whose answer was lost. Ends the transaction, if it is still under
-    /// way, by the only means that there is; its lock on the head then says when it has ended.
+    /// way, by the only means that there is; its lock on the head then says when it has ended. What was
+    /// found is also on the standbys that commits wait for.
     pub(super) async fn find_out(&self, open: &Open) -> Result<bool, Trouble> {
         let client = &self.session.client;
         // The same number may be another process by now. It may also not be ours to end: then the
-        // server's own time-out ends it.
+        // server's own time-out ends it. One that waits for a standby has committed already: to end it
+        // would show everybody what no standby has.
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-            WHERE pid = $1 AND backend_start::text = $2";
+            WHERE pid = $1 AND backend_start::text = $2 AND wait_event IS DISTINCT FROM 'SyncRep'";
         let asked = async {
             let _ = client.query(end, &[&open.process, &open.started]).await;
             client.batch_execute("BEGIN").await?;
             let head = client.query_one(&self.lock, &[]).await?;
             let found = "SELECT group_id FROM feed WHERE sequence = $1";
             let found = client.query_opt(found, &[&open.sequence]).await?;
-            client.batch_execute("ROLLBACK").await?;
+            // Not a rollback: the lock made this a transaction that writes, so its commit waits until the
+            // standbys have all that came before it.
+            client.batch_execute("COMMIT").await?;
             Ok::<_, Error>((head.get::<_, i64>(0), found))
         };
         let asked = timeout(LOCK_DEADLINE, asked).await;

@@ -1,6 +1,7 @@
 //! What becomes of commits and reads when the database or the way to it fails.
 use super::databases::{self, Postgres as Server, fresh};
 use super::proxy::{Mode, Proxy};
+use super::Settings;
 use super::tests::{Thing, backend, get, put, settings, store, store_within};
 use crate::store::suite::commit;
 use crate::store::{Backend, Freshness, Store, StoreError};
@@ -36,6 +37,36 @@ async fn a_commit_whose_answer_was_lost_is_found_out() {
     let client = server.administrator().await;
     let groups = format!("SELECT sequence FROM {schema}.head");
     assert_eq!(client.query_one(&groups, &[]).await.unwrap().get::<_, i64>(0), 4);
+}
+
+/// Where commits wait for a standby that does not answer, none is acknowledged and none is shown: not by
+/// finding out what became of it, and not by a restart of the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_no_standby_has_is_not_acknowledged() {
+    let mut server = Server::start();
+    let backend = Arc::new(backend(&settings(server.port, "alone"), "node").await.unwrap());
+    let counted = |n| commit(n, &[("n", n - 1)], &[("n", Some("x"))]);
+    backend.commit(counted(1)).await.unwrap();
+    let standby = async |server: &Server, name| {
+        server.execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'")).await;
+        server.execute("SELECT pg_reload_conf()").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    standby(&server, "nobody").await;
+    let waiting = tokio::spawn({
+        let (backend, counted) = (backend.clone(), counted(2));
+        async move { backend.commit(counted).await }
+    });
+    // Longer than an answer to COMMIT is waited for.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, 1, "no standby has it");
+    server.bounce(Signal::KILL);
+    let outcome = waiting.await.unwrap();
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    standby(&server, "").await;
+    // It was made once, and nothing is in the way of the next.
+    assert_eq!(backend.commit(counted(3)).await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,4 +199,29 @@ async fn stopped_for_a_while_it_goes_on() {
 async fn connections_that_are_used_up_come_back() {
     let mut server = Server::start();
     outage(&mut server, async |server| server.use_up(Duration::from_secs(2)).await).await;
+}
+
+/// Of several hosts one is silent: that it accepts connections and says nothing more, and that it does so
+/// in the middle of its work, keeps nobody from the other one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_host_is_passed_over() {
+    let server = databases::postgres();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::before(server.port).await;
+    let url = settings(server.port, "x").url;
+    let several = |first: u16, schema: String| {
+        let hosts = format!("@127.0.0.1:{first},127.0.0.1:{}/", server.port);
+        let url = url.replace(&format!("@127.0.0.1:{}/", server.port), &hosts);
+        Settings { url, schema, ..settings(server.port, "x") }
+    };
+    let first = several(silent.local_addr().unwrap().port(), fresh("silent"));
+    let opened = store(&first, "node").await.unwrap();
+    put(&opened, "x", "1").await.unwrap();
+    assert_eq!(get(&opened, "x").await.unwrap().as_deref(), Some("1"));
+
+    let opened = store(&several(proxy.port, fresh("silenced")), "node").await.unwrap();
+    put(&opened, "x", "1").await.unwrap();
+    proxy.set(Mode::Stall);
+    back(&opened).await;
+    assert_eq!(get(&opened, "x").await.unwrap().as_deref(), Some("1"));
 }
