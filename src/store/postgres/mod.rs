@@ -4,6 +4,7 @@ mod attempt;
 mod committer;
 mod feed;
 mod group;
+mod hosts;
 mod nodes;
 mod pool;
 mod registry;

@@ -186,8 +186,7 @@ impl Pool {
         if let Some(reader) = place.as_ref().filter(|reader| !reader.session.client.is_closed()) {
             return Ok(reader.clone());
         }
-        let made = timeout(ATTEMPT_DEADLINE, Reader::connect(&self.connector, at == 0)).await;
-        let reader = Arc::new(made.unwrap_or_else(|_| Err(Trouble::late("connecting")))?);
+        let reader = Arc::new(Reader::connect(&self.connector, at == 0).await?);
         *place = Some(reader.clone());
         Ok(reader)
     }

@@ -1,4 +1,5 @@
 //! One connection: how it is made, what it is told first, and what is checked before it is used.
+use super::hosts::Hosts;
 use super::schema;
 use super::trouble::Trouble;
 use crate::store::StoreError;
@@ -8,16 +9,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// For the connection, the handshakes, the login and the checks together.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-/// Unanswered bytes for so long are a dead peer.
-const PEER_DEADLINE: Duration = Duration::from_millis(1500);
-const KEEPALIVE: Duration = Duration::from_secs(1);
+/// For the checks of a new connection.
+const CHECK_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The server ends on its own what lost its client: a transaction that holds the head's lock must not
 /// hold up the other nodes.
@@ -46,7 +44,7 @@ impl std::fmt::Debug for Settings {
 
 /// Makes connections, all alike.
 pub(super) struct Connector {
-    config: Config,
+    hosts: Hosts,
     tls: Option<MakeRustlsConnect>,
     schema: String,
     cluster: [u8; 16],
@@ -96,17 +94,9 @@ impl Connector {
         if tls.is_none() {
             config.ssl_mode(SslMode::Disable);
         }
-        config
-            .application_name("claviger")
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .connect_timeout(CONNECT_DEADLINE)
-            .tcp_user_timeout(PEER_DEADLINE)
-            .keepalives(true)
-            .keepalives_idle(KEEPALIVE)
-            .keepalives_interval(KEEPALIVE)
-            .keepalives_retries(2);
+        let hosts = Hosts::new(&config).map_err(|what| wrong(what.into()))?;
         let schema = settings.schema.clone();
-        Ok(Self { config, tls, schema, cluster, changed: Arc::default() })
+        Ok(Self { hosts, tls, schema, cluster, changed: Arc::default() })
     }
 
     pub(super) fn schema(&self) -> &str {
@@ -115,13 +105,14 @@ impl Connector {
 
     /// A connection that is ready for use: to a server that takes writes, with this deployment's tables.
     pub(super) async fn connect(&self) -> Result<Session, Trouble> {
-        let open = async {
-            let session = self.open().await?;
+        let session = self.open().await?;
+        let check = async {
             schema::check(&session.client).await?;
-            self.check_cluster(&session.client).await?;
-            Ok(session)
+            self.check_cluster(&session.client).await
         };
-        timeout(CONNECT_DEADLINE, open).await.unwrap_or_else(|_| Err(Trouble::late("connecting")))
+        let checked = timeout(CHECK_DEADLINE, check).await;
+        checked.unwrap_or_else(|_| Err(Trouble::late("checking a connection")))?;
+        Ok(session)
     }
 
     /// The first one of a start: makes the tables, and takes them for this deployment if it is new.
@@ -148,10 +139,24 @@ impl Connector {
         Ok(Some(session))
     }
 
+    /// To whichever of the hosts takes writes.
     async fn open(&self) -> Result<Session, Trouble> {
+        let mut last = Trouble::late("connecting");
+        for (at, config) in self.hosts.in_order() {
+            match timeout(self.hosts.patience(), self.open_one(config)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(trouble)) => last = trouble,
+                Err(_) => last = Trouble::late("connecting"),
+            }
+            self.hosts.failed(at);
+        }
+        Err(last)
+    }
+
+    async fn open_one(&self, config: &Config) -> Result<Session, Trouble> {
         let session = match &self.tls {
-            None => self.dial(NoTls).await?,
-            Some(tls) => self.dial(tls.clone()).await?,
+            None => self.dial(config, NoTls).await?,
+            Some(tls) => self.dial(config, tls.clone()).await?,
         };
         let path = format!("SET search_path = pg_catalog, {}", self.schema);
         session.client.batch_execute(&format!("{SETTINGS}{path}")).await?;
@@ -162,14 +167,14 @@ impl Connector {
         Ok(session)
     }
 
-    async fn dial<T>(&self, tls: T) -> Result<Session, Trouble>
+    async fn dial<T>(&self, config: &Config, tls: T) -> Result<Session, Trouble>
     where
         T: MakeTlsConnect<Socket>,
         T::Stream: Send + 'static,
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let (client, mut connection) = self.config.connect(tls).await?;
+        let (client, mut connection) = config.connect(tls).await?;
         let changed = self.changed.clone();
         let driver = tokio::spawn(async move {
             // What ends the connection fails the statements that wait for it.
