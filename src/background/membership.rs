@@ -69,11 +69,7 @@ async fn report(server: &Server, node: &ThisNode) {
 pub(super) async fn inherit(server: &Server, turn: Turn<'_>) -> Result<(), Failure> {
     let Some(node) = &server.node else { return Ok(()) };
     let others = call::owners(server).await?.into_iter().filter(|id| id != node.id());
-    let others: Vec<String> = others.collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    for gone in node.gone(others).await? {
+    for gone in node.gone(others.collect()).await? {
         let events = call::inherit(server, &gone, &turn).await?;
         if events > 0 {
             tracing::warn!(node = gone, events, "logged events that a node left behind");

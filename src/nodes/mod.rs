@@ -1,6 +1,7 @@
 //! This process as one of several that serve a deployment out of one database: who it is to the others, and
 //! which of the work that somebody must do is its own at the moment.
 mod shared;
+mod silence;
 mod turn;
 
 pub use shared::shared;
@@ -10,8 +11,9 @@ use crate::root_of_trust::RootOfTrust;
 use crate::store::postgres::{Node, Nodes};
 use crate::store::{Store, StoreError};
 use crate::types::Timestamp;
-use std::sync::Arc;
+use silence::Silence;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What holds a rotation where there is one node only. What it finds under this name is what it, or its
 /// predecessor, left behind.
@@ -33,11 +35,13 @@ pub struct ThisNode {
     fenced: Arc<AtomicBool>,
     /// Whether its clock was wrong when it was last compared.
     astray: Arc<AtomicBool>,
+    silence: Arc<Mutex<Silence>>,
 }
 
 impl ThisNode {
     pub fn new(nodes: Arc<Nodes>) -> Self {
-        Self { nodes, fenced: Arc::default(), astray: Arc::default() }
+        let (fenced, astray, silence) = Default::default();
+        Self { nodes, fenced, astray, silence }
     }
 
     pub fn id(&self) -> &str {
@@ -90,12 +94,22 @@ impl ThisNode {
         Ok(!is_astray)
     }
 
-    /// Of nodes that left something behind: those that do not come back for it.
+    /// Of nodes that left something behind: those that do not come back for it. To be asked every second.
     pub async fn gone(&self, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
-        let all = self.list().await?;
-        let lately =
-            |id: &String| all.iter().any(|node| node.id == *id && node.seconds_ago < GONE_SECONDS);
-        Ok(ids.into_iter().filter(|id| id != self.id() && !lately(id)).collect())
+        let all = if ids.is_empty() { Vec::new() } else { self.list().await? };
+        let (mut gone, mut silent) = (Vec::new(), Vec::new());
+        for id in ids.into_iter().filter(|id| id != self.id()) {
+            match all.iter().find(|node| node.id == id) {
+                Some(node) if node.seconds_ago < GONE_SECONDS => {}
+                // Nobody could say anything while the database was away.
+                Some(_) => silent.push(id),
+                // Removed, or its slot is another's.
+                None => gone.push(id),
+            }
+        }
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.extend(silence.look(silent, silence::now()));
+        Ok(gone)
     }
 }
 

@@ -29,6 +29,7 @@ fn what_all_must_do_one_does() {
     side_by_side(&[
         ("due", work::what_is_due_is_done_once),
         ("left behind", work::what_a_lost_node_did_is_logged_by_another),
+        ("live", work::what_a_live_node_did_it_logs_itself),
         ("own", work::a_node_logs_at_its_start_what_is_its_own),
         ("a wrong clock", work::a_node_whose_clock_is_wrong_destroys_nothing),
     ]);

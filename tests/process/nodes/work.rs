@@ -126,6 +126,36 @@ pub fn what_a_lost_node_did_is_logged_by_another() {
     assert_eq!((tags(&nodes.all[0]), tags(lost)), (1, 0));
 }
 
+/// As after an outage of the database, in which nobody could say that it lives: it logs its own.
+pub fn what_a_live_node_did_it_logs_itself() {
+    let nodes = Nodes::new(2);
+    let first = nodes.all[0].serve();
+    // The first has every turn.
+    std::thread::sleep(Duration::from_secs(3));
+    let (second, plan) = serve_with_plan(&nodes.all[1]);
+    let mut client = nodes.all[1].client(&second);
+    let made = client.kms("CreateKey", json!({})).unwrap();
+    write_plan(&plan, "full audit");
+    std::thread::sleep(Duration::from_millis(50));
+    let tagged = json!({ "KeyId": made["KeyMetadata"]["KeyId"], "Tags": [{ "TagKey": "a", "TagValue": "x" }] });
+    let outcome = client.kms("TagResource", tagged);
+    assert!(matches!(outcome, Err(Failed::Fault { status, .. }) if status >= 500), "{outcome:?}");
+    for _ in 0..16 {
+        nodes.execute("UPDATE nodes SET last_seen = now() - interval '11 minutes'");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let tags = |node: &Deployment| {
+        let all = logged(node);
+        all.iter().filter(|event| event["eventName"] == "TagResource").count()
+    };
+    assert_eq!((tags(&nodes.all[0]), tags(&nodes.all[1])), (0, 0));
+    write_plan(&plan, "");
+    wait_until(Duration::from_secs(10), "its event is logged", || tags(&nodes.all[1]) == 1);
+    second.stop();
+    first.stop();
+    assert_eq!((tags(&nodes.all[0]), tags(&nodes.all[1])), (0, 1));
+}
+
 pub fn a_node_logs_at_its_start_what_is_its_own() {
     let nodes = Nodes::new(2);
     let first = nodes.all[0].serve();
