@@ -181,8 +181,9 @@ impl Committing {
             Ok((Ok(_), _)) => {
                 Err(StoreError::Corrupt("the head changed while it was locked".into()).into())
             }
-            // The server's word that the writing failed is its word that nothing was committed.
-            Ok((Err(error), _)) if error.as_db_error().is_some() => Err(error.into()),
+            // An answer to COMMIT after the writing failed is that to a rollback. Without it the error may
+            // be a pooler's, which had passed both on.
+            Ok((Err(error), Ok(()))) if error.as_db_error().is_some() => Err(error.into()),
             Ok((Err(_), _)) => Err(Failure::Unknown(open, applied)),
         }
     }

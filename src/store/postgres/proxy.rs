@@ -16,7 +16,12 @@ pub(super) enum Mode {
     CutAfter = 2,
     /// Nothing passes, nothing is closed.
     Stall = 3,
+    /// As `CutAfter`, with a pooler's error in place of the answer.
+    Pooler = 4,
 }
+
+/// What PgBouncer sends when it has lost the server: severity, SQLSTATE and text.
+const POOLER_ERROR: &[u8] = b"SFATAL\0C08P01\0Mserver conn crashed?\0\0";
 
 #[derive(Debug)]
 pub(super) struct Proxy {
@@ -60,13 +65,21 @@ async fn pass(mut client: TcpStream, server: u16, mode: Arc<AtomicU8>) {
                 let Ok(count @ 1..) = read else { return };
                 let commits = up[..count].windows(7).any(|bytes| bytes == b"COMMIT\0");
                 let now = mode.load(Ordering::SeqCst);
-                let cut = now == Mode::CutBefore as u8 || now == Mode::CutAfter as u8;
+                let cut = ![Mode::Pass as u8, Mode::Stall as u8].contains(&now);
                 if commits && cut {
                     mode.store(Mode::Pass as u8, Ordering::SeqCst);
-                    if now == Mode::CutAfter as u8 {
+                    if now != Mode::CutBefore as u8 {
                         server.write_all(&up[..count]).await.unwrap();
                         // Until it is done, whose answer is not passed on.
                         tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
+                    if now == Mode::Pooler as u8 {
+                        let length = u32::try_from(POOLER_ERROR.len() + 4).unwrap().to_be_bytes();
+                        let error = [b"E", &length[..], POOLER_ERROR].concat();
+                        client.write_all(&error).await.unwrap();
+                        // Whoever closes with bytes unread takes back what it has sent.
+                        client.shutdown().await.unwrap();
+                        let _ = client.read(&mut up).await;
                     }
                     return;
                 }
