@@ -4,8 +4,8 @@ use super::Commits;
 use super::backend::{Changed, Changes, Feed, StoreError};
 use super::cache::Cache;
 use rustix::time::{ClockId, clock_gettime};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -38,6 +38,8 @@ pub(super) struct Follower {
     /// Numbers those who want to be served by a query that begins after they came.
     tickets: AtomicU64,
     served: Mutex<Served>,
+    /// Why the feed does not go on from where it was. For good: what is in memory may never have been.
+    broken: OnceLock<StoreError>,
 }
 
 /// The last ticket that a query has served, and how that ended.
@@ -63,6 +65,7 @@ impl Follower {
             asked: AtomicU64::new(0),
             tickets: AtomicU64::new(0),
             served: Mutex::new(Served { ticket: 0, outcome: Ok(()) }),
+            broken: OnceLock::new(),
         }
     }
 
@@ -104,7 +107,7 @@ impl Follower {
     }
 
     pub(super) fn is_within_bound(&self) -> bool {
-        self.age() < self.bound
+        self.broken.get().is_none() && self.age() < self.bound
     }
 
     /// Ends when knowledge is younger than the bound, or fails.
@@ -145,8 +148,16 @@ impl Follower {
 
     /// Only with `served` held: groups are applied in order.
     async fn read(&self) -> Result<(), StoreError> {
+        if let Some(broken) = self.broken.get() {
+            return Err(broken.clone());
+        }
         let asked = uptime();
-        let changes = self.feed.since(self.applied()).await?;
+        let changes = match self.feed.since(self.applied()).await {
+            Err(error @ StoreError::Corrupt(_)) => {
+                return Err(self.broken.get_or_init(|| error).clone());
+            }
+            told => told?,
+        };
         if changes.sequence != self.applied() {
             self.apply(changes);
         }
@@ -205,6 +216,41 @@ mod tests {
         async fn changed(&self) {}
         fn seen(&self) -> u64 {
             3
+        }
+    }
+
+    /// Broken off once, and then as if nothing had been.
+    #[derive(Debug, Default)]
+    struct BrokenOff(AtomicU64);
+
+    #[async_trait::async_trait]
+    impl Feed for BrokenOff {
+        async fn since(&self, _after: u64) -> Result<Changes, StoreError> {
+            match self.0.fetch_add(1, Ordering::SeqCst) {
+                1 => Err(StoreError::Corrupt("it went back".into())),
+                _ => Ok(Changes { sequence: 7, what: Changed::Everything }),
+            }
+        }
+        fn own(&self, _after: u64) -> Option<Changes> {
+            None
+        }
+        async fn changed(&self) {}
+        fn seen(&self) -> u64 {
+            7
+        }
+    }
+
+    #[tokio::test]
+    async fn a_feed_that_broke_off_is_not_taken_up_again() {
+        let feed = Arc::new(BrokenOff::default());
+        let follower = Follower::new(feed, Arc::default(), Arc::default(), Duration::from_secs(9));
+        follower.catch_up().await.unwrap();
+        assert!(follower.is_within_bound());
+        for _ in 0..3 {
+            let broken = follower.catch_up().await;
+            assert!(matches!(broken, Err(StoreError::Corrupt(_))), "{broken:?}");
+            let broken = follower.within_bound().await;
+            assert!(matches!(broken, Err(StoreError::Corrupt(_))), "{broken:?}");
         }
     }
 

@@ -22,7 +22,8 @@ const COMMIT_DEADLINE: Duration = Duration::from_secs(3);
 /// The one row that every commit locks: so there is one order of all commits.
 const LOCK: &str = "SELECT sequence, state FROM head FOR UPDATE";
 /// Statements of their own, so that their snapshots are of a moment at which the lock is held.
-const INCARNATION: &str = "SELECT incarnation FROM nodes WHERE slot = $1";
+const PLACE: &str = "SELECT (SELECT incarnation FROM nodes WHERE slot = $1), \
+    (SELECT group_id FROM feed WHERE sequence = $2)";
 const REVISIONS: &str = "SELECT key, revision FROM rows WHERE key = ANY($1)";
 const APPLY: &str = "WITH put AS ( \
         INSERT INTO rows (key, revision, value) \
@@ -49,12 +50,15 @@ pub(super) enum Work<'a> {
 pub(super) struct Head {
     pub(super) sequence: i64,
     pub(super) state: Option<Bytes>,
+    /// What the group is called now that this node committed last, unless it was trimmed.
+    pub(super) own: Option<Vec<u8>>,
 }
 
 /// A try that has ended well.
 #[derive(Debug)]
 pub(super) struct Applied {
     pub(super) sequence: i64,
+    pub(super) group_id: Vec<u8>,
     pub(super) last: Revision,
     pub(super) sealed: bool,
     /// Of each commit.
@@ -91,7 +95,7 @@ pub(super) struct Open {
 pub(super) struct Committing {
     pub(super) session: Session,
     lock: Statement,
-    incarnation: Statement,
+    place: Statement,
     revisions: Statement,
     apply: Statement,
     clear: Statement,
@@ -110,7 +114,7 @@ impl Committing {
             let own = client.query_one(own, &[]).await?;
             Ok::<_, Error>((
                 client.prepare(LOCK).await?,
-                client.prepare(INCARNATION).await?,
+                client.prepare(PLACE).await?,
                 client.prepare(REVISIONS).await?,
                 client.prepare(APPLY).await?,
                 client.prepare(CLEAR).await?,
@@ -119,22 +123,24 @@ impl Committing {
             ))
         };
         let prepared = timeout(COMMIT_DEADLINE, prepare).await;
-        let (lock, incarnation, revisions, apply, clear, process, started) =
+        let (lock, place, revisions, apply, clear, process, started) =
             prepared.map_err(|_| Trouble::late("preparing"))??;
         let channel = connector.schema().to_owned();
-        Ok(Self { session, lock, incarnation, revisions, apply, clear, process, started, channel })
+        Ok(Self { session, lock, place, revisions, apply, clear, process, started, channel })
     }
 
-    /// Does the work if the node may still write. `ledger`: what the head's state was, opened.
+    /// Does the work if the node may still write. `own`: the number of the last group that it committed.
+    /// `ledger`: what the head's state was, opened.
     pub(super) async fn attempt(
         &self,
         work: Work<'_>,
         lease: Lease,
+        own: i64,
         group_id: Vec<u8>,
         ledger: impl FnOnce(&Head) -> Result<Option<Ledger>, StoreError>,
     ) -> Result<Applied, Failure> {
         failpoints::reach(Point::StoreGroup);
-        let (head, revisions) = self.begin(work, lease).await?;
+        let (head, revisions) = self.begin(work, lease, own).await?;
         let ledger = ledger(&head)?;
         let (group, after) = match work {
             Work::Clear => (Group::default(), ledger.as_ref().map(Ledger::cleared)),
@@ -148,6 +154,7 @@ impl Committing {
         let nothing = matches!(work, Work::Commits(_)) && !group.applied.contains(&true);
         let applied = Applied {
             sequence: head.sequence + i64::from(!nothing),
+            group_id: group_id.clone(),
             last: after.as_ref().map_or(Revision(0), Ledger::last),
             sealed: if nothing { head.state.is_some() } else { after.is_some() },
             outcomes: group.applied.clone(),
@@ -193,6 +200,7 @@ impl Committing {
         &self,
         work: Work<'_>,
         lease: Lease,
+        own: i64,
     ) -> Result<(Head, BTreeMap<Bytes, Revision>), Trouble> {
         let client = &self.session.client;
         let keys: Vec<&[u8]> = match work {
@@ -205,16 +213,16 @@ impl Committing {
             join4(
                 client.batch_execute("BEGIN"),
                 client.query_opt(&self.lock, &[]),
-                client.query_opt(&self.incarnation, &[&slot]),
+                client.query_one(&self.place, &[&slot, &own]),
                 client.query(&self.revisions, &[&keys]),
             )
             .await
         };
         let answers = timeout(LOCK_DEADLINE, reading).await;
-        let (begun, head, incarnation, revisions) =
+        let (begun, head, place, revisions) =
             answers.map_err(|_| Trouble::late("waiting for the head"))?;
-        let read = begun.and_then(|()| Ok((head?, incarnation?, revisions?)));
-        let (head, incarnation, revisions) = match read {
+        let read = begun.and_then(|()| Ok((head?, place?, revisions?)));
+        let (head, place, revisions) = match read {
             Ok(read) => read,
             Err(error) => {
                 let trouble = Trouble::from(error);
@@ -222,14 +230,15 @@ impl Committing {
                 return Err(trouble);
             }
         };
-        if incarnation.map(|row| row.get::<_, i64>(0)) != Some(lease.incarnation) {
+        if place.get::<_, Option<i64>>(0) != Some(lease.incarnation) {
             self.roll_back().await?;
             return Err(fenced().into());
         }
         let gone = || StoreError::Corrupt("the database's head is gone".into());
         let head = head.ok_or_else(gone)?;
         let state: Option<&[u8]> = head.get(1);
-        let head = Head { sequence: head.get(0), state: state.map(Bytes::copy_from_slice) };
+        let state = state.map(Bytes::copy_from_slice);
+        let head = Head { sequence: head.get(0), state, own: place.get(1) };
         let revisions = revisions.iter().map(revision_of).collect::<Result<_, _>>()?;
         Ok((head, revisions))
     }

@@ -1,11 +1,11 @@
 //! The one task of a node that commits: what has queued up goes to the database together. It tries
 //! again what the database threw back, and finds out what became of a commit whose answer was lost.
 use super::attempt::{Applied, Committing, Failure, Head, Open, Work};
+use super::known::{Installed, Known};
 use super::nodes::{self, Lease};
-use super::pool::Pool;
+use super::pool::{OwnGroup, Pool};
 use super::trouble::Trouble;
-use crate::store::ledger::Ledger;
-use crate::store::{Changes, Commit, Revision, StoreError};
+use crate::store::{Changes, Commit, StoreError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -32,25 +32,17 @@ pub(super) enum Job {
     Clear(Answer),
 }
 
-/// What vouches for the rows, from `install` on.
-pub(super) type Installed = Arc<Mutex<Option<Ledger>>>;
-
 #[derive(Debug)]
 pub(super) struct Committer {
     pool: Arc<Pool>,
     lease: Lease,
     jobs: mpsc::Receiver<Job>,
     held: Option<Job>,
-    installed: Installed,
+    installed: Arc<Mutex<Option<Installed>>>,
     connection: Option<Committing>,
     /// Numbers this incarnation's groups.
     groups: u64,
-    /// The furthest that this node has seen the head.
-    sequence: i64,
-    last: Revision,
-    sealed: bool,
-    /// Why nothing may be written any more.
-    stopped: Option<StoreError>,
+    known: Known,
     trimmed: Option<Instant>,
 }
 
@@ -59,7 +51,7 @@ impl Committer {
         pool: Arc<Pool>,
         lease: Lease,
         jobs: mpsc::Receiver<Job>,
-        installed: Installed,
+        installed: Arc<Mutex<Option<Installed>>>,
     ) -> Self {
         Self {
             pool,
@@ -69,10 +61,7 @@ impl Committer {
             installed,
             connection: None,
             groups: 0,
-            sequence: 0,
-            last: Revision(0),
-            sealed: false,
-            stopped: None,
+            known: Known::default(),
             trimmed: None,
         }
     }
@@ -145,9 +134,7 @@ impl Committer {
     async fn persist(&mut self, work: Work<'_>, since: Instant) -> Result<Vec<bool>, StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            if let Some(stopped) = &self.stopped {
-                return Err(stopped.clone());
-            }
+            self.pool.check_writable()?;
             let trouble = match self.attempt(work).await {
                 Ok(applied) => return Ok(self.adopt(applied)),
                 Err(Failure::Unknown(open, applied)) => {
@@ -175,11 +162,9 @@ impl Committer {
         }
     }
 
-    /// Writing on would spread the damage, or be another node's business.
-    fn refused(&mut self, error: StoreError) -> StoreError {
+    fn refused(&self, error: StoreError) -> StoreError {
         if let StoreError::Corrupt(text) | StoreError::ReadOnly(text) = &error {
-            tracing::error!(text, "the store takes no further writes");
-            self.stopped = Some(StoreError::ReadOnly(text.clone()));
+            self.pool.stop(text);
         }
         error
     }
@@ -198,18 +183,20 @@ impl Committer {
         ]
         .concat();
         let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (sequence, last, sealed) = (self.sequence, self.last, self.sealed);
-        let ledger = |head: &Head| opened(head, installed, sequence, last, sealed);
-        connection.attempt(work, self.lease, group_id, ledger).await
+        let own = self.known.own.as_ref().map_or(0, |(number, _)| *number);
+        let ledger = |head: &Head| self.known.open(head, installed);
+        connection.attempt(work, self.lease, own, group_id, ledger).await
     }
 
     fn adopt(&mut self, applied: Applied) -> Vec<bool> {
-        self.sequence = self.sequence.max(applied.sequence);
-        self.last = self.last.max(applied.last);
-        self.sealed |= applied.sealed;
+        self.known.sequence = self.known.sequence.max(applied.sequence);
+        self.known.last = self.known.last.max(applied.last);
+        self.known.is_sealed |= applied.sealed;
         // What is in memory is no longer all of one moment, until the follower has come to it.
         if let (Ok(sequence), Some(what)) = (self.pool.saw(applied.sequence), applied.what) {
-            self.pool.committed(Changes { sequence, what });
+            self.known.own = Some((applied.sequence, applied.group_id.clone()));
+            let changes = Changes { sequence, what };
+            self.pool.committed(OwnGroup { changes, group_id: applied.group_id });
         }
         self.pool.connector.changed.notify_one();
         applied.outcomes
@@ -242,7 +229,7 @@ impl Committer {
     }
 
     async fn renew(&mut self) {
-        if self.stopped.is_some() {
+        if self.pool.check_writable().is_err() {
             return;
         }
         let renewed = async {
@@ -276,35 +263,6 @@ impl Committer {
         if let Err(trouble) = trimmed.and_then(|trimmed| trimmed.map_err(Trouble::from)) {
             tracing::warn!(?trouble, "the change feed was not trimmed");
             self.connection = None;
-        }
-    }
-}
-
-/// The ledger that the head's state stands for. `sequence`, `last` and `sealed`: how far the head was.
-fn opened(
-    head: &Head,
-    installed: Option<Ledger>,
-    sequence: i64,
-    last: Revision,
-    sealed: bool,
-) -> Result<Option<Ledger>, StoreError> {
-    let corrupt = |what: &str| Err(StoreError::Corrupt(what.into()));
-    if head.sequence < sequence {
-        return corrupt("the database went back: it lacks commits that were acknowledged");
-    }
-    let Some(installed) = installed else {
-        let nobody = "the database has a sealed state, and nothing to open it with";
-        return if head.state.is_none() { Ok(None) } else { corrupt(nobody) };
-    };
-    match &head.state {
-        None if sealed => corrupt("the database's sealed state is gone"),
-        None => Ok(Some(installed)),
-        Some(state) => {
-            let ledger = installed.opened(state)?;
-            if ledger.last() < last {
-                return corrupt("the database's sealed state is older than one seen before");
-            }
-            Ok(Some(ledger))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of commits and reads when the database or the way to it fails.
+use super::Settings;
 use super::databases::{self, Postgres as Server, fresh};
 use super::proxy::{Mode, Proxy};
-use super::Settings;
 use super::tests::{Thing, backend, get, put, settings, store, store_within};
 use crate::store::suite::commit;
 use crate::store::{Backend, Freshness, Store, StoreError};

@@ -108,9 +108,8 @@ mod tests {
     #[test]
     fn each_is_tried_and_the_one_that_did_last_first() {
         let hosts = hosts("postgresql://u:p@a:1,b:2,c:3/d?sslmode=require").unwrap();
-        let order = || -> Vec<u16> {
-            hosts.in_order().map(|(_, config)| config.get_ports()[0]).collect()
-        };
+        let order =
+            || -> Vec<u16> { hosts.in_order().map(|(_, config)| config.get_ports()[0]).collect() };
         assert_eq!(order(), [1, 2, 3]);
         hosts.failed(0);
         hosts.failed(0);

@@ -5,6 +5,7 @@ mod committer;
 mod feed;
 mod group;
 mod hosts;
+mod known;
 mod nodes;
 mod pool;
 mod registry;
@@ -12,6 +13,8 @@ mod schema;
 mod session;
 mod trouble;
 
+#[cfg(test)]
+mod back_tests;
 #[cfg(test)]
 #[path = "../../../tests/databases/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "integration tests use the rest of it")]
@@ -35,15 +38,17 @@ use super::backend::{Backend, Commit, Digest, Feed, Revision, StoreError, Witnes
 use super::ledger::Ledger;
 use attempt::{revision, revision_of};
 use bytes::Bytes;
-use committer::{Answer, Committer, Installed, Job, now};
+use committer::{Answer, Committer, Job, now};
 use feed::ChangeFeed;
 use futures_util::TryStreamExt;
+use known::Installed;
 use pool::{Pool, Query};
 use session::Connector;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -61,7 +66,9 @@ pub struct Postgres {
     pool: Arc<Pool>,
     lease: Lease,
     nodes: Arc<Nodes>,
-    installed: Installed,
+    installed: Arc<Mutex<Option<Installed>>>,
+    /// Whether there was a sealed state when all rows were last walked over.
+    is_sealed: AtomicBool,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -85,11 +92,12 @@ impl Postgres {
         let lease = started.map_err(|_| Trouble::late("starting"))??;
         let nodes = Nodes::new(connector.clone(), cluster, node.id.clone(), lease);
         let pool = Arc::new(Pool::new(connector, settings.connections));
-        let installed = Installed::default();
+        let installed = Arc::default();
         let (jobs, receiver) = mpsc::channel(QUEUE_COMMITS);
-        let committer = Committer::new(pool.clone(), lease, receiver, installed.clone());
+        let committer = Committer::new(pool.clone(), lease, receiver, Arc::clone(&installed));
         tokio::spawn(committer.run());
-        Ok(Self { pool, lease, nodes: Arc::new(nodes), installed, jobs })
+        let nodes = Arc::new(nodes);
+        Ok(Self { pool, lease, nodes, installed, is_sealed: AtomicBool::new(false), jobs })
     }
 
     /// The node's place among the deployment's nodes.
@@ -166,8 +174,10 @@ impl Backend for Postgres {
     }
 
     fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision) {
+        let is_sealed = self.is_sealed.load(Ordering::SeqCst);
+        let ledger = Ledger::new(witness, start, last);
         *self.installed.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Ledger::new(witness, start, last));
+            Some(Installed { ledger, is_sealed });
     }
 
     async fn for_each_row(
@@ -194,7 +204,9 @@ impl Backend for Postgres {
             Ok::<_, Trouble>(state.map(Bytes::copy_from_slice))
         };
         // The session ends here and with it the transaction.
-        Ok(walk.await?)
+        let state = walk.await?;
+        self.is_sealed.store(state.is_some(), Ordering::SeqCst);
+        Ok(state)
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
@@ -206,7 +218,7 @@ impl Backend for Postgres {
     }
 
     fn feed(&self) -> Option<Arc<dyn Feed>> {
-        Some(Arc::new(ChangeFeed { pool: self.pool.clone() }))
+        Some(Arc::new(ChangeFeed::new(self.pool.clone())))
     }
 }
 

@@ -5,7 +5,7 @@ use super::trouble::Trouble;
 use crate::store::{Changes, StoreError};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
@@ -26,8 +26,10 @@ const GET: &str =
     "SELECT h.sequence, r.revision, r.value FROM head h LEFT JOIN rows r ON r.key = $1";
 const SCAN: &str = "SELECT key, revision, value FROM rows WHERE key >= $1 AND key < $2 \
     ORDER BY key LIMIT $3";
-const FEED: &str = "SELECT h.sequence, f.sequence, f.keys FROM head h \
-    LEFT JOIN feed f ON f.sequence > $1 AND f.sequence <= h.sequence AND h.sequence - $1 <= $2 \
+/// From the group itself on that was told last, to see that it is the same one still.
+const FEED: &str = "SELECT h.sequence, f.sequence, \
+    CASE WHEN f.sequence > $1 THEN f.keys END, f.group_id FROM head h \
+    LEFT JOIN feed f ON f.sequence >= $1 AND f.sequence <= h.sequence AND h.sequence - $1 <= $2 \
     ORDER BY f.sequence";
 const REVISIONS: &str = "SELECT key, revision FROM rows WHERE key = ANY($1)";
 const STATE: &str = "SELECT sequence, state FROM head";
@@ -85,7 +87,16 @@ pub(super) struct Pool {
     turn: AtomicUsize,
     seen: AtomicU64,
     /// The newest groups that this node has committed, in their order.
-    own: std::sync::Mutex<VecDeque<Changes>>,
+    own: std::sync::Mutex<VecDeque<OwnGroup>>,
+    /// Why this node may not write any more.
+    stopped: OnceLock<String>,
+}
+
+/// What this node has committed.
+#[derive(Debug)]
+pub(super) struct OwnGroup {
+    pub(super) changes: Changes,
+    pub(super) group_id: Vec<u8>,
 }
 
 impl Pool {
@@ -97,7 +108,19 @@ impl Pool {
             turn: AtomicUsize::new(0),
             seen: AtomicU64::new(0),
             own: std::sync::Mutex::default(),
+            stopped: OnceLock::new(),
         }
+    }
+
+    /// Writing on would spread the damage, or be another node's business. For good.
+    pub(super) fn stop(&self, why: &str) {
+        if self.stopped.set(why.into()).is_ok() {
+            tracing::error!(why, "the store takes no further writes");
+        }
+    }
+
+    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        self.stopped.get().map_or(Ok(()), |why| Err(StoreError::ReadOnly(why.clone())))
     }
 
     /// The highest sequence that a read has come upon.
@@ -114,7 +137,7 @@ impl Pool {
     }
 
     /// Notes what this node has committed.
-    pub(super) fn committed(&self, group: Changes) {
+    pub(super) fn committed(&self, group: OwnGroup) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if own.len() >= OWN_GROUPS {
             own.pop_front();
@@ -123,12 +146,12 @@ impl Pool {
     }
 
     /// The group that comes next after `after`, if it is this node's.
-    pub(super) fn own(&self, after: u64) -> Option<Changes> {
+    pub(super) fn own(&self, after: u64) -> Option<OwnGroup> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        while own.front().is_some_and(|group| group.sequence <= after) {
+        while own.front().is_some_and(|group| group.changes.sequence <= after) {
             own.pop_front();
         }
-        let next = own.front().is_some_and(|group| group.sequence == after + 1);
+        let next = own.front().is_some_and(|group| group.changes.sequence == after + 1);
         if next { own.pop_front() } else { None }
     }
 
