@@ -148,6 +148,11 @@ pub trait Backend: Debug + Send + Sync {
         None
     }
 
+    /// `ReadOnly` if it is known beforehand that every commit would be refused until a restart.
+    fn check_writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// `None` if every commit goes through this process.
     fn feed(&self) -> Option<Arc<dyn Feed>> {
         None

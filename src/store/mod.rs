@@ -170,6 +170,11 @@ impl Store {
         self.commits.quiet().filter(|_| self.is_current())
     }
 
+    /// Fails if the store has given up writing until it is opened anew.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.sealed.check_writable()
+    }
+
     /// The highest revision that this store has acknowledged.
     pub fn acknowledged(&self) -> u64 {
         self.sealed.acknowledged()

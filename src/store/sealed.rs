@@ -301,6 +301,10 @@ impl Sealed {
         }
     }
 
+    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        self.backend.check_writable()
+    }
+
     pub(super) async fn clear(&self) -> Result<(), StoreError> {
         self.backend.clear().await
     }

@@ -217,6 +217,13 @@ impl Backend for Postgres {
         Some(self.lease.slot)
     }
 
+    fn check_writable(&self) -> Result<(), StoreError> {
+        if self.jobs.is_closed() {
+            return Err(StoreError::ReadOnly("the committer has stopped".into()));
+        }
+        self.pool.check_writable()
+    }
+
     fn feed(&self) -> Option<Arc<dyn Feed>> {
         Some(Arc::new(ChangeFeed::new(self.pool.clone())))
     }
