@@ -200,6 +200,35 @@ async fn connections_that_are_used_up_come_back() {
     outage(&mut server, async |server| server.use_up(Duration::from_secs(2)).await).await;
 }
 
+/// A read that takes too long ends at the database as well, and costs no connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_takes_too_long_ends_everywhere() {
+    let server = Server::start();
+    let backend = backend(&settings(server.port, "slow"), "node").await.unwrap();
+    backend.commit(commit(1, &[("n", 0)], &[("n", Some("x"))])).await.unwrap();
+    for _ in 0..4 {
+        backend.get(b"n").await.unwrap();
+    }
+    let client = server.administrator().await;
+    let ours = async || {
+        let ours = "SELECT pid, state FROM pg_stat_activity \
+            WHERE application_name = 'claviger' ORDER BY pid";
+        let ours = client.query(ours, &[]).await.unwrap();
+        let ours = ours.iter().map(|row| (row.get(0), row.get(1)));
+        ours.collect::<Vec<(i32, String)>>()
+    };
+    let before = ours().await;
+    let slow = "SET search_path = slow; ALTER TABLE rows RENAME TO real; CREATE VIEW rows AS \
+        SELECT key, revision, value FROM real WHERE pg_sleep(60)::text IS NOT NULL";
+    server.execute(slow).await;
+    let read = backend.get(b"n").await;
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    let quick = "SET search_path = slow; DROP VIEW rows; ALTER TABLE real RENAME TO rows";
+    tokio::time::timeout(Duration::from_secs(2), server.execute(quick)).await.expect("it runs on");
+    assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, 1);
+    assert_eq!(ours().await, before);
+}
+
 /// Of several hosts one is silent: that it accepts connections and says nothing more, and that it does so
 /// in the middle of its work, keeps nobody from the other one.
 #[tokio::test(flavor = "multi_thread")]

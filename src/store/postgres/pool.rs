@@ -3,6 +3,7 @@
 use super::session::{Connector, Session};
 use super::trouble::Trouble;
 use crate::store::{Changes, StoreError};
+use futures_util::future::{try_join, try_join5};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -15,6 +16,9 @@ use tokio_postgres::{Row, Statement, types::ToSql};
 const READ_DEADLINE: Duration = Duration::from_secs(4);
 /// One attempt. A paused server acknowledges bytes and answers nothing.
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1500);
+/// One that runs ends itself before: else it would run on when nobody waits for it any more, beside those
+/// that are to do better.
+const STATEMENT_DEADLINE: &str = "SET statement_timeout = '1200ms'";
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -58,14 +62,17 @@ impl Reader {
     async fn connect(connector: &Connector, listens: bool) -> Result<Self, Trouble> {
         let session = connector.connect().await?;
         let client = &session.client;
-        if listens {
-            client.batch_execute(&format!("LISTEN {}", connector.schema())).await?;
-        }
-        let get = client.prepare(GET).await?;
-        let scan = client.prepare(SCAN).await?;
-        let feed = client.prepare(FEED).await?;
-        let revisions = client.prepare(REVISIONS).await?;
-        let state = client.prepare(STATE).await?;
+        let listen = if listens { format!("; LISTEN {}", connector.schema()) } else { String::new() };
+        let first = format!("{STATEMENT_DEADLINE}{listen}");
+        // Sent together: a database may be far away.
+        let ((), get, scan, feed, (revisions, state)) = try_join5(
+            client.batch_execute(&first),
+            client.prepare(GET),
+            client.prepare(SCAN),
+            client.prepare(FEED),
+            try_join(client.prepare(REVISIONS), client.prepare(STATE)),
+        )
+        .await?;
         Ok(Self { session, get, scan, feed, revisions, state })
     }
 

@@ -159,11 +159,10 @@ impl Connector {
             Some(tls) => self.dial(config, tls.clone()).await?,
         };
         let path = format!("SET search_path = pg_catalog, {}", self.schema);
-        session.client.batch_execute(&format!("{SETTINGS}{path}")).await?;
         // What a commit's `Ok` promises is that it is on disk.
         let durable = "SELECT set_config('synchronous_commit', 'on', false) \
             WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
-        session.client.batch_execute(durable).await?;
+        session.client.batch_execute(&format!("{SETTINGS}{path}; {durable}")).await?;
         Ok(session)
     }
 

@@ -4,7 +4,7 @@ use tokio_postgres::Error;
 
 #[derive(Clone, Debug)]
 pub(super) enum Trouble {
-    /// The transaction was rolled back for a rival's sake: the same again may succeed.
+    /// The transaction was rolled back for a rival's sake, or took too long: the same again may succeed.
     Again(String),
     /// The connection is of no use any more, or was not to be had. Another one may be.
     Lost(String),
@@ -28,12 +28,13 @@ impl From<Error> for Trouble {
         let code = database.code().code();
         let text = format!("SQLSTATE {code}: {}", database.message());
         match code {
-            // Serialization failure, deadlock, a lock that was not to be had.
-            "40001" | "40P01" | "55P03" => Self::Again(text),
+            // Serialization failure, deadlock, a lock that was not to be had, a statement that took too
+            // long. Another connection would be no quicker.
+            "40001" | "40P01" | "55P03" | "57014" => Self::Again(text),
             "53100" => Self::Refused(StoreError::Full(text)),
             // A server that is read-only until it has taken over, or is stopping or starting; a
-            // statement that took too long; a transaction that ended with its connection.
-            "25006" | "25P02" | "25P03" | "25P04" | "57014" => Self::Lost(text),
+            // transaction that ended with its connection.
+            "25006" | "25P02" | "25P03" | "25P04" => Self::Lost(text),
             "XX001" | "XX002" => Self::Refused(StoreError::Corrupt(text)),
             // Connections, resources, operators and the system itself. (PostgreSQL, appendix A.)
             _ if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
