@@ -22,7 +22,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const RENEWAL: Duration = Duration::from_secs(10);
 const TRIM_INTERVAL: Duration = Duration::from_secs(30);
 const TRIM_DEADLINE: Duration = Duration::from_secs(3);
-const TRIM: &str = "DELETE FROM feed WHERE committed_at < now() - interval '10 minutes'";
+/// Commits wait for it: so few at a time, and none that another node is trimming.
+const TRIM: &str = "DELETE FROM feed WHERE sequence IN (SELECT sequence FROM feed \
+    WHERE committed_at < now() - interval '10 minutes' \
+    ORDER BY committed_at LIMIT 2000 FOR UPDATE SKIP LOCKED)";
+const TRIMMED_AT_MOST: u64 = 2000;
 
 pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
 
@@ -260,9 +264,14 @@ impl Committer {
         // A database that stands still must not keep the commits that wait.
         let late = |_| Trouble::late("trimming the feed");
         let trimmed = timeout(TRIM_DEADLINE, trimming).await.map_err(late);
-        if let Err(trouble) = trimmed.and_then(|trimmed| trimmed.map_err(Trouble::from)) {
-            tracing::warn!(?trouble, "the change feed was not trimmed");
-            self.connection = None;
+        match trimmed.and_then(|trimmed| trimmed.map_err(Trouble::from)) {
+            // There is more to trim, after the next group.
+            Ok(TRIMMED_AT_MOST) => self.trimmed = None,
+            Ok(_) => {}
+            Err(trouble) => {
+                tracing::warn!(?trouble, "the change feed was not trimmed");
+                self.connection = None;
+            }
         }
     }
 }

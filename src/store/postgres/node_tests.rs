@@ -208,6 +208,40 @@ async fn what_is_known_is_read_together_without_asking() {
     assert_eq!(conflicts, 20);
 }
 
+/// What is long past goes from the feed, a part after each group, and whoever holds some of it holds up
+/// nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_is_trimmed_in_parts() {
+    let server = databases::postgres();
+    let schema = fresh("trimmed");
+    let backend = backend(&settings(server.port, &schema), "node").await.unwrap();
+    let fill = format!(
+        "INSERT INTO {schema}.feed SELECT n, '', 0, now() - interval '11 minutes', '{{}}' \
+         FROM generate_series(1, 4500) AS n; UPDATE {schema}.head SET sequence = 4500"
+    );
+    server.execute(&fill).await;
+    let client = server.administrator().await;
+    let hold = format!("BEGIN; SELECT 1 FROM {schema}.feed WHERE sequence <= 10 FOR UPDATE");
+    client.batch_execute(&hold).await.unwrap();
+    let left = format!("SELECT count(*) FROM {schema}.feed");
+    for (revision, left_over) in (1..).zip([2501, 502, 13, 14]) {
+        let before = revision - 1;
+        let next = commit(revision, &[("n", before)], &[("n", Some("x"))]);
+        let done = tokio::time::timeout(Duration::from_secs(1), backend.commit(next)).await;
+        done.expect("it waits for nobody").unwrap();
+        // It is trimmed once the answer is out.
+        let mut now = 0;
+        for _ in 0..100 {
+            now = client.query_one(&left, &[]).await.unwrap().get::<_, i64>(0);
+            if now == left_over {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(now, left_over, "after {revision}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_tells_every_group_in_order() {
     let server = databases::postgres();
