@@ -305,8 +305,8 @@ impl Committing {
 
     /// Whether a try took effect whose answer was lost. Ends the transaction, if it is still under
     /// way, by the only means that there is; its lock on the head then says when it has ended. What was
-    /// found is also on the standbys that commits wait for.
-    pub(super) async fn find_out(&self, open: &Open) -> Result<bool, Trouble> {
+    /// found is also on the standbys that commits wait for. None: it cannot be known any more.
+    pub(super) async fn find_out(&self, open: &Open) -> Result<Option<bool>, Trouble> {
         let client = &self.session.client;
         // The same number may be another process by now. It may also not be ours to end: then the
         // server's own time-out ends it. One that waits for a standby has committed already: to end it
@@ -326,12 +326,12 @@ impl Committing {
         };
         let asked = timeout(LOCK_DEADLINE, asked).await;
         let (sequence, found) = asked.map_err(|_| Trouble::late("settling"))??;
-        match found {
-            Some(row) => Ok(row.get::<_, &[u8]>(0) == open.group_id),
-            None if sequence < open.sequence => Ok(false),
+        Ok(match found {
+            Some(row) => Some(row.get::<_, &[u8]>(0) == open.group_id),
+            None if sequence < open.sequence => Some(false),
             // Nobody waits any more by the time that the feed is trimmed.
-            None => Err(StoreError::Unavailable("the feed no longer tells".into()).into()),
-        }
+            None => None,
+        })
     }
 }
 

@@ -206,7 +206,8 @@ impl Committer {
         applied.outcomes
     }
 
-    /// Asks until it is known. No later group begins before.
+    /// Asks until it is known, whatever the database answers that does not tell. No later group begins
+    /// before. Any error leaves it unknown.
     async fn settle(&mut self, open: &Open) -> Result<bool, StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -216,16 +217,23 @@ impl Committer {
                 Ok::<_, Trouble>((connection, committed))
             };
             match asked.await {
-                Ok((connection, committed)) => {
+                Ok((connection, Some(committed))) => {
                     tracing::info!(committed, "found out how a commit ended");
                     self.connection = Some(connection);
                     return Ok(committed);
                 }
-                Err(Trouble::Refused(error)) => return Err(self.refused(error)),
-                Err(trouble) => tracing::warn!(?trouble, "a commit's outcome is still unknown"),
+                Ok((_, None)) => return Err(unknown("the feed no longer tells")),
+                Err(trouble) => {
+                    tracing::warn!(?trouble, "a commit's outcome is still unknown");
+                    if let Trouble::Refused(error) = trouble {
+                        self.refused(error);
+                    }
+                }
             }
+            // Nor does it come to be known where this node has no place any more.
+            self.pool.check_writable().map_err(|error| unknown(&error.to_string()))?;
             if self.jobs.is_closed() {
-                return Err(StoreError::Unavailable("the store is closed".into()));
+                return Err(unknown("the store is closed"));
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -274,6 +282,11 @@ impl Committer {
             }
         }
     }
+}
+
+/// Not what the reason is otherwise answered with: that would say that nothing was written.
+fn unknown(why: &str) -> StoreError {
+    StoreError::Unavailable(format!("it is not known how a commit ended: {why}"))
 }
 
 fn bytes_of(commit: &Commit) -> usize {

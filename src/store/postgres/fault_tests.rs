@@ -1,6 +1,6 @@
 //! What becomes of commits and reads when the database or the way to it fails.
 use super::Settings;
-use super::databases::{self, Postgres as Server, fresh};
+use super::databases::{self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, Postgres as Server, fresh};
 use super::proxy::{Mode, Proxy};
 use super::tests::{Thing, backend, get, put, settings, store, store_within};
 use crate::store::suite::commit;
@@ -36,6 +36,32 @@ async fn a_commit_whose_answer_was_lost_is_found_out() {
     let client = server.administrator().await;
     let groups = format!("SELECT sequence FROM {schema}.head");
     assert_eq!(client.query_one(&groups, &[]).await.unwrap().get::<_, i64>(0), 5);
+}
+
+/// Nor is it taken for settled by a database that lets nobody in for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_found_out_once_the_database_lets_in_again() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port).await;
+    let settings = settings(proxy.port, "closed");
+    let backend = Arc::new(backend(&settings, "node").await.unwrap());
+    backend.commit(commit(1, &[("n", 0)], &[("n", Some("x"))])).await.unwrap();
+    let elsewhere = server.login(ADMINISTRATOR, ADMINISTRATOR_PASSWORD, "template1").await.unwrap();
+    let let_in = async |whether: bool| {
+        let change = format!("ALTER DATABASE postgres ALLOW_CONNECTIONS {whether}");
+        elsewhere.batch_execute(&change).await.unwrap();
+    };
+    let_in(false).await;
+    proxy.set(Mode::CutAfter);
+    let waiting = tokio::spawn({
+        let backend = backend.clone();
+        async move { backend.commit(commit(2, &[("n", 1)], &[("n", Some("y"))])).await }
+    });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(proxy.is_passing() && !waiting.is_finished());
+    let_in(true).await;
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+    assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, 2);
 }
 
 /// Where commits wait for a standby that does not answer, none is acknowledged and none is shown: not by
