@@ -255,6 +255,25 @@ async fn a_read_that_takes_too_long_ends_everywhere() {
     assert_eq!(ours().await, before);
 }
 
+/// Sessions whose prepared statements are of no use any more are left for new ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_sessions_are_left() {
+    let server = databases::postgres();
+    let schema = fresh("stale_plans");
+    let backend = backend(&settings(server.port, &schema), "node").await.unwrap();
+    backend.commit(commit(1, &[("n", 0)], &[("n", Some("x"))])).await.unwrap();
+    for _ in 0..4 {
+        backend.get(b"n").await.unwrap();
+    }
+    // The same values, of a type of another name.
+    let change = "CREATE DOMAIN sealed AS bytea; ALTER TABLE rows ALTER COLUMN value TYPE sealed";
+    server.execute(&format!("SET search_path = {schema}; {change}")).await;
+    for _ in 0..8 {
+        assert_eq!(backend.get(b"n").await.unwrap().unwrap().1, "x");
+    }
+    backend.commit(commit(2, &[("n", 1)], &[("n", Some("y"))])).await.unwrap();
+}
+
 /// Of several hosts one is silent: that it accepts connections and says nothing more, and that it does so
 /// in the middle of its work, keeps nobody from the other one.
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,9 @@ impl From<Error> for Trouble {
             // transaction that ended with its connection.
             "25006" | "25P02" | "25P03" | "25P04" => Self::Lost(text),
             "XX001" | "XX002" => Self::Refused(StoreError::Corrupt(text)),
+            // Prepared statements that the session has no more, or whose tables have changed since; a
+            // broken server process. Another session is free of it.
+            _ if ["26", "0A", "XX"].iter().any(|class| code.starts_with(class)) => Self::Lost(text),
             // Connections, resources, operators and the system itself. (PostgreSQL, appendix A.)
             _ if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
                 Self::Lost(text)
