@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
+/// Half of what a database can hold. So many commits are never made.
+const HIGHEST: Revision = Revision(1 << 62);
+
 /// The table of the one row that is none: the running sum.
 const STATE: Table = Table::new("state");
 
@@ -206,8 +209,10 @@ impl Sealed {
         match self.backend.get(key).await? {
             None => Ok(None),
             Some((revision, sealed)) => {
+                let value = self.keys.open(table, key, revision, &sealed)?;
+                // Not before: anybody can write a number into a database.
                 self.numbers.saw(revision);
-                Ok(Some((revision, self.keys.open(table, key, revision, &sealed)?)))
+                Ok(Some((revision, value)))
             }
         }
     }
@@ -238,7 +243,14 @@ impl Sealed {
         read: BTreeMap<Bytes, Revision>,
         rows: BTreeMap<Bytes, Written>,
     ) -> Result<Revision, StoreError> {
-        read.values().for_each(|revision| self.numbers.saw(*revision));
+        for revision in read.values() {
+            // Those of rows that were not opened are only the database's word.
+            if *revision > HIGHEST {
+                let text = format!("a row's revision is {}, which nobody has reached", revision.0);
+                return Err(StoreError::Corrupt(text));
+            }
+            self.numbers.saw(*revision);
+        }
         let revision = self.numbers.next();
         let (mut delta, mut write) = (Digest::default(), BTreeMap::new());
         for (key, Written { table, value }) in rows {
@@ -271,9 +283,10 @@ impl Sealed {
         for proof in proofs {
             let holds = match self.get(proof.table, &proof.key).await? {
                 Some((found, value)) if found == revision => *value == *proof.value,
-                // A later commit may have replaced or deleted it; an earlier state may not be back.
-                Some((found, _)) => found > revision,
-                None => self.acknowledged() > revision.0 || self.last().await? > revision,
+                Some((found, _)) if found > revision => true,
+                // A later commit may have deleted it, and another one made it anew that knew nothing of
+                // either; an earlier state may not be back.
+                _ => self.acknowledged() > revision.0 || self.last().await? > revision,
             };
             if !holds {
                 let table = proof.table.name();

@@ -2,6 +2,7 @@
 //! commit. And how a try ended whose answer was lost.
 use super::group::{self, Group};
 use super::nodes::{Lease, fenced};
+use super::schema;
 use super::session::{Connector, Session};
 use super::trouble::Trouble;
 use crate::failpoints::{self, Point};
@@ -23,7 +24,7 @@ const COMMIT_DEADLINE: Duration = Duration::from_secs(3);
 const LOCK: &str = "SELECT sequence, state FROM head FOR UPDATE";
 /// Statements of their own, so that their snapshots are of a moment at which the lock is held.
 const PLACE: &str = "SELECT (SELECT incarnation FROM nodes WHERE slot = $1), \
-    (SELECT group_id FROM feed WHERE sequence = $2)";
+    (SELECT group_id FROM feed WHERE sequence = $2), compatible_from FROM schema_version";
 const REVISIONS: &str = "SELECT key, revision FROM rows WHERE key = ANY($1)";
 const APPLY: &str = "WITH put AS ( \
         INSERT INTO rows (key, revision, value) \
@@ -233,6 +234,10 @@ impl Committing {
         if place.get::<_, Option<i64>>(0) != Some(lease.incarnation) {
             self.roll_back().await?;
             return Err(fenced().into());
+        }
+        if let Err(trouble) = schema::check_compatible(place.get(2)) {
+            self.roll_back().await?;
+            return Err(trouble);
         }
         let gone = || StoreError::Corrupt("the database's head is gone".into());
         let head = head.ok_or_else(gone)?;

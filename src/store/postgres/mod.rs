@@ -198,7 +198,8 @@ impl Backend for Postgres {
             let all = "SELECT key, revision FROM rows ORDER BY key";
             let rows = client.query_raw(all, std::iter::empty::<i64>()).await?;
             let mut rows = pin!(rows);
-            while let Some(row) = rows.try_next().await? {
+            let late = |_| Trouble::late("reading all rows");
+            while let Some(row) = timeout(START_DEADLINE, rows.try_next()).await.map_err(late)?? {
                 visit(row.get(0), revision(row.get(1))?);
             }
             Ok::<_, Trouble>(state.map(Bytes::copy_from_slice))

@@ -6,6 +6,9 @@ use tokio_postgres::Client;
 /// What this server writes.
 pub(super) const VERSION: i32 = 1;
 
+/// As PostgreSQL numbers its versions.
+const OLDEST_SERVER: i32 = 150_000;
+
 /// `compatible_from`: the oldest server's version that may serve with these tables.
 const TABLES: &str = "
 CREATE TABLE schema_version (
@@ -104,17 +107,29 @@ pub(super) async fn create(client: &Client, schema: &str) -> Result<(), Trouble>
 
 /// Refuses tables of a server that is too new or too old to share them.
 pub(super) async fn check(client: &Client) -> Result<(), Trouble> {
-    let row = client.query_one("SELECT version, compatible_from FROM schema_version", &[]).await?;
-    let (version, compatible_from): (i32, i32) = (row.get(0), row.get(1));
+    let found = "SELECT current_setting('server_version_num')::int4, version, compatible_from \
+        FROM schema_version";
+    let row = client.query_one(found, &[]).await?;
+    // Before the others: what is not PostgreSQL may have numbers of another size.
+    let server: i32 = row.get(0);
+    if server < OLDEST_SERVER {
+        return Err(refused(format!("the database is of version {server}, PostgreSQL 15 is needed")));
+    }
+    let (version, compatible_from): (i32, i32) = (row.get(1), row.get(2));
     if version < VERSION {
         return Err(refused(format!(
             "the database's tables are of version {version}, this server needs {VERSION}"
         )));
     }
+    check_compatible(compatible_from)
+}
+
+/// Also under way: the tables may be migrated while a server's connections are open.
+pub(super) fn check_compatible(compatible_from: i32) -> Result<(), Trouble> {
     if compatible_from > VERSION {
         return Err(refused(format!(
-            "the database's tables are of version {version} and serve servers from \
-             {compatible_from} on, this one is of {VERSION}"
+            "the database's tables serve servers of version {compatible_from} on, this one is of \
+             version {VERSION}"
         )));
     }
     Ok(())

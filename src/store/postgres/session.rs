@@ -76,13 +76,18 @@ impl Connector {
         let wrong = |what: String| StoreError::Unavailable(format!("store.url: {what}"));
         schema::check_name(&settings.schema)?;
         let mut config: Config = settings.url.parse().map_err(|e: tokio_postgres::Error| {
-            // The text names the part that is wrong, and not what stands there.
-            wrong(e.to_string())
+            // Both name the part that is wrong, and not what stands there.
+            let why = std::error::Error::source(&e).map_or(String::new(), |why| format!(": {why}"));
+            wrong(format!("{e}{why}"))
         })?;
         let tls = match (config.get_ssl_mode(), &settings.tls) {
             // PostgreSQL speaks no TLS over them.
             _ if is_unix(&config) => None,
-            (SslMode::Disable, _) | (_, None) if is_local(&config) => None,
+            (SslMode::Disable, _) | (SslMode::Prefer, None) if is_local(&config) => None,
+            // What is there may be one end of a tunnel.
+            (mode, None) if mode != SslMode::Disable && is_local(&config) => {
+                return Err(wrong("it asks for TLS, and there are no authorities to verify it".into()));
+            }
             (SslMode::Disable, _) | (_, None) => {
                 return Err(wrong("only a database on this machine may be without TLS".into()));
             }
