@@ -60,8 +60,10 @@ async fn learn(server: &Arc<Server>) -> bool {
 
 async fn report(server: &Server, node: &ThisNode) {
     match node.report(&server.root, &server.store).await {
+        Ok(()) if node.is_fenced() => tracing::error!("this node is none any more"),
         Ok(()) | Err(StoreError::Unavailable(_)) => {}
-        Err(error) => tracing::error!(%error, "this node is none any more"),
+        // Another database, perhaps, for as long as it takes to restore one.
+        Err(error) => tracing::error!(%error, "this node cannot say that it is there"),
     }
 }
 

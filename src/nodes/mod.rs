@@ -61,13 +61,13 @@ impl ThisNode {
         self.nodes.remove(id).await
     }
 
-    /// Says that this node is there, and how it is.
+    /// Says that this node is there, and how it is. It is fenced if it is told that it is none any more.
     pub async fn report(&self, root: &RootOfTrust, store: &Store) -> Result<(), StoreError> {
         let told = self.nodes.report(&root.openers(), store.knowledge_age()).await;
-        if matches!(told, Err(StoreError::ReadOnly(_))) {
+        if !told? {
             self.fenced.store(true, Ordering::SeqCst);
         }
-        told
+        Ok(())
     }
 
     /// Whether it was told that it is no node any more: it has nothing to say then.

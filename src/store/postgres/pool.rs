@@ -62,7 +62,8 @@ impl Reader {
     async fn connect(connector: &Connector, listens: bool) -> Result<Self, Trouble> {
         let session = connector.connect().await?;
         let client = &session.client;
-        let listen = if listens { format!("; LISTEN {}", connector.schema()) } else { String::new() };
+        let listen =
+            if listens { format!("; LISTEN {}", connector.schema()) } else { String::new() };
         let first = format!("{STATEMENT_DEADLINE}{listen}");
         // Sent together: a database may be far away.
         let ((), get, scan, feed, (revisions, state)) = try_join5(

@@ -125,10 +125,15 @@ impl Nodes {
     }
 
     /// Says that this node is alive, and how it is; without roots, those that it named last stand.
-    /// `ReadOnly` if it is none any more.
-    pub async fn report(&self, roots: &[String], age: Option<Duration>) -> Result<(), StoreError> {
+    /// Answers whether it is a node still: a database that is another one, or cannot be used, says nothing
+    /// of that, and is an error.
+    pub async fn report(
+        &self,
+        roots: &[String],
+        age: Option<Duration>,
+    ) -> Result<bool, StoreError> {
         let report = Question::Report(self.lease, roots, age.map(millis));
-        if self.ask(report).await?.is_empty() { Err(fenced()) } else { Ok(()) }
+        Ok(!self.ask(report).await?.is_empty())
     }
 
     /// Takes a node out for good: whatever of it still runs writes nothing any more, and it does not

@@ -16,7 +16,7 @@ async fn nodes_say_how_they_are_and_one_that_is_removed_is_none() {
     let one = backend(&settings, "one").await.unwrap();
     let other = backend(&settings, "other").await.unwrap();
     let roots = ["rk-1".to_owned(), "rk-2".to_owned()];
-    one.nodes().report(&roots, Some(Duration::from_millis(17))).await.unwrap();
+    assert!(one.nodes().report(&roots, Some(Duration::from_millis(17))).await.unwrap());
     let listed = other.nodes().list().await.unwrap();
     let [first, second] = listed.as_slice() else { panic!("{listed:?}") };
     assert_eq!((first.id.as_str(), first.slot, first.knowledge_ms), ("one", 0, Some(17)));
@@ -31,8 +31,7 @@ async fn nodes_say_how_they_are_and_one_that_is_removed_is_none() {
     assert!(!one.nodes().remove("nobody").await.unwrap());
     assert!(one.nodes().remove("other").await.unwrap());
     assert!(one.nodes().remove("other").await.unwrap(), "asked again, it is still so");
-    let told = other.nodes().report(&[], None).await;
-    assert!(matches!(told, Err(StoreError::ReadOnly(_))), "{told:?}");
+    assert!(!other.nodes().report(&[], None).await.unwrap());
     let written = other.commit(commit(1, &[("a", 0)], &[("a", Some("1"))])).await;
     assert!(matches!(written, Err(StoreError::ReadOnly(_))), "{written:?}");
     let replaced = other.nodes().replace_copy(0, &copy(1, "a")).await;
@@ -43,6 +42,22 @@ async fn nodes_say_how_they_are_and_one_that_is_removed_is_none() {
         outcome => panic!("{outcome:?}"),
     }
     one.commit(commit(1024, &[("a", 0)], &[("a", Some("1"))])).await.unwrap();
+}
+
+/// A database that is another one for a while does not make a node none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_database_says_nothing_of_who_is_a_node() {
+    let server = databases::Postgres::start();
+    let node = backend(&settings(server.port, "another"), "one").await.unwrap();
+    assert!(node.nodes().report(&[], None).await.unwrap());
+    let change = "UPDATE another.head SET cluster = decode(repeat('08', 16), 'hex'); \
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'claviger'";
+    server.execute(change).await;
+    let told = node.nodes().report(&[], None).await;
+    assert!(matches!(told, Err(StoreError::ReadOnly(_))), "{told:?}");
+    let back = "UPDATE another.head SET cluster = decode(repeat('07', 16), 'hex')";
+    server.execute(back).await;
+    assert!(node.nodes().report(&[], None).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,7 +113,9 @@ pub(super) async fn check(client: &Client) -> Result<(), Trouble> {
     // Before the others: what is not PostgreSQL may have numbers of another size.
     let server: i32 = row.get(0);
     if server < OLDEST_SERVER {
-        return Err(refused(format!("the database is of version {server}, PostgreSQL 15 is needed")));
+        return Err(refused(format!(
+            "the database is of version {server}, PostgreSQL 15 is needed"
+        )));
     }
     let (version, compatible_from): (i32, i32) = (row.get(1), row.get(2));
     if version < VERSION {

@@ -86,7 +86,9 @@ impl Connector {
             (SslMode::Disable, _) | (SslMode::Prefer, None) if is_local(&config) => None,
             // What is there may be one end of a tunnel.
             (mode, None) if mode != SslMode::Disable && is_local(&config) => {
-                return Err(wrong("it asks for TLS, and there are no authorities to verify it".into()));
+                return Err(wrong(
+                    "it asks for TLS, and there are no authorities to verify it".into(),
+                ));
             }
             (SslMode::Disable, _) | (_, None) => {
                 return Err(wrong("only a database on this machine may be without TLS".into()));
