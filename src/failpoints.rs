@@ -12,7 +12,7 @@
 //! full store|audit       no space is left for the store, for the log, until the line is gone
 //! clock SECONDS          the clock is ahead by that much
 //! ```
-use rustix::process::{Signal, getpid, getppid, kill_process};
+use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,6 +22,10 @@ use std::time::Duration;
 
 /// The environment variable that names the plan.
 pub const VARIABLE: &str = "CLAVIGER_TORTURE_PLAN";
+
+/// The environment variable that holds the process id of whoever tortures. Without it that is whoever is the
+/// parent at the start.
+pub const PARENT: &str = "CLAVIGER_TORTURE_PARENT";
 
 /// How often the plan is read.
 pub const POLL: Duration = Duration::from_millis(4);
@@ -281,17 +285,23 @@ fn fail_at(point: Point) -> io::Result<()> {
 /// Follows the plan that the environment names, if it names one. Answers whether it does.
 ///
 /// # Errors
-/// When the plan cannot be read: a server that was to be tortured must not run without.
+/// When the plan cannot be read: a server that was to be tortured must not run without. One that cannot be read
+/// later ends the process.
 pub fn follow_environment() -> io::Result<bool> {
     let Some(path) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return Ok(false) };
     read(&path)?;
     ARMED.store(true, Ordering::Relaxed);
-    let parent = getppid();
+    let torturer = torturer()?;
     std::thread::Builder::new().name("torture-plan".into()).spawn(move || {
         // A tortured server does not outlive its torturer.
-        while getppid() == parent {
+        while getppid() == torturer {
             // A plan is replaced as a whole; one that is gone changes nothing.
-            drop(read(&path));
+            if let Err(error) = read(&path)
+                && error.kind() == io::ErrorKind::InvalidData
+            {
+                eprintln!("claviger: {}: {error}", path.display());
+                break;
+            }
             std::thread::sleep(POLL);
         }
         die();
@@ -299,12 +309,19 @@ pub fn follow_environment() -> io::Result<bool> {
     Ok(true)
 }
 
+fn torturer() -> io::Result<Option<Pid>> {
+    let Some(named) = std::env::var_os(PARENT) else { return Ok(getppid()) };
+    let id = named.to_str().and_then(|text| text.parse().ok()).and_then(Pid::from_raw);
+    id.map(Some).ok_or_else(|| io::Error::other(format!("{PARENT} is no process id")))
+}
+
 /// Takes over a plan that is another one than before.
 fn read(path: &Path) -> io::Result<()> {
     let text = std::fs::read_to_string(path)?;
     let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
     if active.0 != text || active.1.is_none() {
-        let plan = text.parse().map_err(io::Error::other)?;
+        let bad = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+        let plan = text.parse().map_err(bad)?;
         *active = (text, Some(plan));
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(super) struct TortureArguments {
     /// End after so many minutes, whatever is left of --kills
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     minutes: Option<u64>,
-    /// The same seed makes the same choices [default: a random one, which the report tells]
+    /// The same seed plans the same faults, for the same --kills and --lanes [default: a random one, which the report tells]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Deployments side by side
@@ -98,7 +98,8 @@ pub(super) fn run(arguments: &TortureArguments) -> Result<(), StartError> {
         return Ok(());
     }
     Err(StartError::Other(format!(
-        "{} promises were broken and {} deployments could not be tortured; what is left of them is in {}",
+        "{} promises were broken, {} things kept the torture from its work (the report tells which); what is \
+         left of them is in {}",
         report.violations.len(),
         report.troubles.len(),
         settings.dir.display()

@@ -171,6 +171,7 @@ impl Deployment {
         let append = || File::options().create(true).append(true).mode(0o600).open(&path);
         let mut command = self.command("serve", node);
         command.env(failpoints::VARIABLE, node.plan());
+        command.env(failpoints::PARENT, std::process::id().to_string());
         command.stdout(append().map_err(Trouble::setup(path.display()))?);
         command.stderr(append().map_err(Trouble::setup(path.display()))?);
         Process::start(command, node.address)

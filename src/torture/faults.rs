@@ -3,6 +3,8 @@ use super::database::Outage;
 use super::numbers::Numbers;
 use crate::failpoints::{Plan, Point};
 
+/// The end of the names of those that may come too late: the start is over sooner than the point is reached.
+pub(super) const OF_THE_START: &str = " of the start";
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 /// The points that a server comes to whose rows are in a database.
@@ -87,7 +89,7 @@ impl Fault {
             Self::Kill { clock_jump_seconds: 0 } => "kill".into(),
             Self::Kill { .. } => "clock moved, kill".into(),
             Self::KillAt(point, _) => format!("kill at {}", point.name()),
-            Self::KillAtStart(point, _) => format!("kill at {} of the start", point.name()),
+            Self::KillAtStart(point, _) => format!("kill at {}{OF_THE_START}", point.name()),
             Self::SyncFails(point, _) => format!("{} fails", point.name()),
             Self::Passes(Passing::StoreFull) => "store full".into(),
             Self::Passes(Passing::AuditFull) => "audit log full".into(),

@@ -103,6 +103,9 @@ pub fn run(
         servers: settings.servers,
         device: settings.device.is_some(),
         lanes: settings.lanes,
+        kills_asked: settings.kills,
+        seconds_asked: settings.limit.map(|limit| limit.as_secs()),
+        history_operations_asked: settings.history_operations,
         ..Report::default()
     };
     let shared = Shared {
@@ -142,6 +145,7 @@ pub fn run(
     let mut report = shared.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.interrupted = over.load(Ordering::Relaxed);
     report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.look_for_gaps();
     Ok(report)
 }
 

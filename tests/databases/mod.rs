@@ -23,6 +23,12 @@ pub const ADMINISTRATOR: &str = "administrator";
 pub const ADMINISTRATOR_PASSWORD: &str = "of the test's administrator";
 pub const HOST: &str = "127.0.0.1";
 
+/// The address of a database of a PostgreSQL, for the administrator.
+pub fn url(port: u16, database: &str) -> String {
+    let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
+    format!("postgresql://{ADMINISTRATOR}:{password}@{HOST}:{port}/{database}")
+}
+
 /// The process's PostgreSQL.
 pub fn postgres() -> &'static Postgres {
     static SHARED: OnceLock<Postgres> = OnceLock::new();

@@ -100,10 +100,8 @@ impl Postgres {
         Some(Self { port, ca_file: files.ca, log, directory, arguments, guards })
     }
 
-    /// The address of a database, for the administrator.
     pub fn url(&self, database: &str) -> String {
-        let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
-        format!("postgresql://{ADMINISTRATOR}:{password}@{HOST}:{}/{database}", self.port)
+        super::url(self.port, database)
     }
 
     /// What `pg_basebackup` makes of it while it runs.

@@ -1,5 +1,5 @@
 //! Turns at work that one node at a time does for all, on a real PostgreSQL.
-use crate::databases::{self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, HOST, fresh};
+use crate::databases::{self, fresh};
 use claviger::memory::LockedKey;
 use claviger::nodes::{ThisNode, Work, turn};
 use claviger::random::SystemRandom;
@@ -28,10 +28,8 @@ struct Node {
 }
 
 async fn node(schema: &str, id: &str) -> Node {
-    let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
-    let port = databases::postgres().port;
     let settings = Settings {
-        url: format!("postgresql://{ADMINISTRATOR}:{password}@{HOST}:{port}/postgres"),
+        url: databases::postgres().url("postgres"),
         schema: schema.into(),
         tls: None,
         connections: 2,

@@ -1,25 +1,17 @@
 //! A backup and a restore that die in the middle, at named points, and a backup whose disk fails or is slow.
 use super::support::{TOKEN, Work, back_up, command, text, verify};
 use crate::events;
-use crate::harness::{Exit, Process, copy_dir, now, run, start};
+use crate::harness::{Exit, copy_dir, run, wait_until};
 use crate::setup::Deployment;
-use claviger::failpoints::{self, Plan, Point};
+use claviger::failpoints::{Plan, Point};
 use rustix::process::{Pid, Signal, kill_process};
-use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 const ENOSPC: i32 = 28;
-
-/// Has a command follow a plan.
-fn with_plan(deployment: &Deployment, mut command: Command, plan: &Plan) -> Command {
-    let path = deployment.dir.path().join("plan");
-    std::fs::write(&path, plan.to_string()).unwrap();
-    command.env(failpoints::VARIABLE, path);
-    command
-}
+const WITHIN: Duration = Duration::from_secs(30);
 
 fn kill_at(point: Point, n: u64) -> Plan {
     Plan { kill: Some((point, n)), ..Plan::default() }
@@ -29,14 +21,8 @@ fn kill_at(point: Point, n: u64) -> Plan {
 fn killed(deployment: &Deployment, name: &str, more: &[&str], plan: &Plan) {
     let mut command = deployment.command(name);
     command.args(more);
-    let exit = run(with_plan(deployment, command, plan));
+    let exit = run(deployment.with_plan(command, plan));
     assert_eq!(exit.status.signal(), Some(9), "{plan}: {exit:#?}");
-}
-
-fn serve_with(deployment: &Deployment, plan: &Plan) -> Process {
-    let address = SocketAddr::from(([127, 0, 0, 1], deployment.port.number));
-    let command = with_plan(deployment, deployment.command("serve"), plan);
-    start(command, deployment.dir.path(), |_| Some(address)).unwrap()
 }
 
 fn partial(file: &Path) -> PathBuf {
@@ -49,14 +35,18 @@ fn a_killed_backup_leaves_no_half_file_and_the_next_one_is_made() {
     let deployment = Deployment::new(false);
     let file = deployment.dir.path().join("one.backup");
     // Header, state, rows, end; and all of it, but its name.
-    let frames = (1..=4).map(|n| kill_at(Point::BackupFrame, n));
-    for plan in frames.chain([kill_at(Point::BackupName, 1)]) {
+    let frames = (1..=4).map(|n| (kill_at(Point::BackupFrame, n), false));
+    for (plan, is_whole) in frames.chain([(kill_at(Point::BackupName, 1), true)]) {
         killed(&deployment, "backup", &["--to", text(&file)], &plan);
         assert!(!file.exists() && partial(&file).exists(), "{plan}");
-        command(&deployment, "verify", &[text(&partial(&file))]);
+        let left = command(&deployment, "verify", &[text(&partial(&file))]);
+        match is_whole {
+            true => assert!(left.status.success(), "{left:#?}"),
+            false => left.assert(5, &["one.backup.partial"]),
+        }
     }
     // While it is served it is the server that dies.
-    let mut process = serve_with(&deployment, &kill_at(Point::BackupFrame, 3));
+    let mut process = deployment.serve_with(&kill_at(Point::BackupFrame, 3));
     let lost = command(&deployment, "backup", &["--to", text(&file)]);
     lost.assert(1, &[]);
     assert!(!process.is_alive());
@@ -74,7 +64,7 @@ fn a_backup_on_a_full_disk_leaves_nothing_and_the_server_goes_on() {
     let deployment = Deployment::new(false);
     let file = deployment.dir.path().join("one.backup");
     let full = Plan { fail: Some((Point::BackupFrame, ENOSPC, 3)), ..Plan::default() };
-    let process = serve_with(&deployment, &full);
+    let process = deployment.serve_with(&full);
     let work = Work::new(&mut deployment.client(&process), "s");
     let refused = command(&deployment, "backup", &["--to", text(&file)]);
     refused.assert(1, &["one.backup.partial", "No space left on device"]);
@@ -94,13 +84,13 @@ fn a_slow_disk_holds_up_nobody() {
     let deployment = Deployment::new(false);
     let file = deployment.dir.path().join("one.backup");
     let slow = Plan { slow: Some((Point::BackupFrame, 2000)), ..Plan::default() };
-    let process = serve_with(&deployment, &slow);
+    let process = deployment.serve_with(&slow);
     let mut client = deployment.client(&process);
     let early = Work::new(&mut client, "early");
     let mut backup = deployment.command("backup");
     backup.arg("--to").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
     let backup = backup.spawn().unwrap();
-    wait_for(|| partial(&file).exists());
+    wait_until(WITHIN, "it came about", || partial(&file).exists());
     let late =
         serde_json::json!({"Name": "late", "SecretString": "s", "ClientRequestToken": TOKEN});
     client.secrets("CreateSecret", late).unwrap();
@@ -128,14 +118,14 @@ fn a_backup_that_nobody_waits_for_any_more_ends_and_leaves_nothing() {
     let deployment = Deployment::new(false);
     let file = deployment.dir.path().join("one.backup");
     let slow = Plan { slow: Some((Point::BackupFrame, 1500)), ..Plan::default() };
-    let process = serve_with(&deployment, &slow);
+    let process = deployment.serve_with(&slow);
     let mut backup = deployment.command("backup");
     backup.arg("--to").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
     let mut backup = backup.spawn().unwrap();
-    wait_for(|| partial(&file).exists());
+    wait_until(WITHIN, "it came about", || partial(&file).exists());
     kill_process(Pid::from_child(&backup), Signal::TERM).unwrap();
     assert!(!backup.wait().unwrap().success());
-    wait_for(|| !partial(&file).exists());
+    wait_until(WITHIN, "it came about", || !partial(&file).exists());
     assert!(!file.exists());
     assert_eq!(process.stop().status.code(), Some(0));
     let logged = events::read(&deployment.data().join("audit"));
@@ -148,23 +138,15 @@ fn a_server_that_is_stopped_gives_up_its_backup() {
     let deployment = Deployment::new(false);
     let file = deployment.dir.path().join("one.backup");
     let slow = Plan { slow: Some((Point::BackupFrame, 1500)), ..Plan::default() };
-    let process = serve_with(&deployment, &slow);
+    let process = deployment.serve_with(&slow);
     let mut backup = deployment.command("backup");
     backup.arg("--to").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
     let backup = backup.spawn().unwrap();
-    wait_for(|| partial(&file).exists());
+    wait_until(WITHIN, "it came about", || partial(&file).exists());
     assert_eq!(process.stop().status.code(), Some(0));
     let told = backup.wait_with_output().unwrap();
     assert!(!told.status.success(), "{told:?}");
     assert!(!partial(&file).exists() && !file.exists());
-}
-
-fn wait_for(what: impl Fn() -> bool) {
-    let began = now();
-    while !what() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it did not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -215,7 +197,7 @@ fn a_killed_restore_in_place_of_a_store_is_given_again() {
         if begun {
             deployment.run("serve").assert(5, &["cut short", "claviger restore"]);
             command(&deployment, "restore", &["--replace", text(&file)])
-                .assert(5, &["is older than what is there"]);
+                .assert(5, &["is older than what is there", "cut short is as it was"]);
         } else {
             let process = deployment.serve();
             later.assert_there(&mut deployment.client(&process));
@@ -233,6 +215,38 @@ fn a_killed_restore_in_place_of_a_store_is_given_again() {
         work.assert_there(&mut deployment.client(&process));
         assert_eq!(process.stop().status.code(), Some(0));
     }
+}
+
+/// The operator may change his mind, or take another backup.
+#[test]
+fn a_restore_that_was_cut_short_is_given_up_or_done_with_another_backup() {
+    let deployment = Deployment::new(false);
+    let (one, two) = (deployment.dir.path().join("one.backup"), deployment.dir.path().join("two"));
+    let process = deployment.serve();
+    back_up(&deployment, &one);
+    let work = Work::new(&mut deployment.client(&process), "s");
+    back_up(&deployment, &two);
+    let later = Work::new(&mut deployment.client(&process), "later");
+    assert_eq!(process.stop().status.code(), Some(0));
+    let (data, replaced) = (deployment.data(), deployment.data().join("store.replaced"));
+    let restore = |file| ["--replace", "--accept-older", text(file)];
+    for point in [Point::RestoreMarked, Point::RestoreAside, Point::RestorePlaced] {
+        killed(&deployment, "restore", &restore(&one), &kill_at(point, 1));
+        deployment.run("serve").assert(5, &["cut short"]);
+        if replaced.exists() {
+            let _ = std::fs::remove_dir_all(data.join("store"));
+            std::fs::rename(&replaced, data.join("store")).unwrap();
+        }
+        std::fs::remove_file(data.join("restore.json")).unwrap();
+        let process = deployment.serve();
+        later.assert_there(&mut deployment.client(&process));
+        assert_eq!(process.stop().status.code(), Some(0));
+    }
+    killed(&deployment, "restore", &restore(&one), &kill_at(Point::RestorePlaced, 1));
+    again(&deployment, &restore(&two), &Plan::default());
+    let process = deployment.serve();
+    work.assert_there(&mut deployment.client(&process));
+    assert_eq!(process.stop().status.code(), Some(0));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! A deployment with something in it, its backup, and the commands.
 use crate::client::{Client, Failed};
-use crate::harness::{Exit, Process, run};
+use crate::harness::{Exit, Process, run, wait_until};
 use crate::setup::Deployment;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// `claviger NAME FILE? --config FILE MORE…`
+#[must_use]
 pub fn command(deployment: &Deployment, name: &str, more: &[&str]) -> Exit {
     let mut command = deployment.command(name);
     command.args(more);
@@ -75,9 +77,18 @@ fn value(secret: &str) -> String {
 /// backup none may be missing before the last of them.
 pub struct Written(Vec<u32>);
 
+/// The writers end, also when the work fails.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Written {
     pub fn during(deployment: &Deployment, process: &Process, work: impl FnOnce()) -> Self {
-        let stop = AtomicBool::new(false);
+        let (stop, begun) = (AtomicBool::new(false), AtomicUsize::new(0));
         let write = |writer: usize, mut client: Client| {
             let mut made = 0;
             while !stop.load(Ordering::Relaxed) {
@@ -85,6 +96,9 @@ impl Written {
                 let body = json!({"Name": name, "SecretString": "s", "ClientRequestToken": TOKEN});
                 client.secrets("CreateSecret", body).unwrap();
                 made += 1;
+                if made == 1 {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                }
             }
             made
         };
@@ -95,25 +109,33 @@ impl Written {
                     scope.spawn(move || write(n, client))
                 })
                 .collect();
+            let stops = Stops(&stop);
+            let write = || begun.load(Ordering::SeqCst) == 3;
+            wait_until(Duration::from_secs(30), "all of them write", write);
             work();
-            stop.store(true, Ordering::Relaxed);
+            drop(stops);
             Self(writers.into_iter().map(|writer| writer.join().unwrap()).collect())
         })
     }
 
-    pub fn assert_no_holes(&self, client: &mut Client) {
+    /// Answers how many came too late for the backup.
+    pub fn assert_no_holes(&self, client: &mut Client) -> u32 {
         let mut there =
             |name: String| match client.secrets("GetSecretValue", json!({"SecretId": name})) {
                 Ok(_) => true,
                 Err(Failed::Fault { code, .. }) if code == "ResourceNotFoundException" => false,
                 Err(failed) => panic!("{failed}"),
             };
+        let mut later = 0;
         for (writer, acknowledged) in self.0.iter().enumerate() {
             let mut there = |n: u32| there(format!("w{writer}-{n}"));
             let missing = (0..*acknowledged).find(|n| !there(*n)).unwrap_or(*acknowledged);
+            assert!(missing > 0, "what was acknowledged before the backup is in it");
             let holes = (missing..*acknowledged).filter(|n| there(*n)).count();
             assert_eq!(holes, 0, "{missing} is missing, of {acknowledged}");
+            later += acknowledged - missing;
         }
+        later
     }
 }
 

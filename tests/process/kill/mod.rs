@@ -3,6 +3,7 @@
 //! noticed.
 mod caught;
 mod linearizable;
+mod points;
 
 use crate::harness::{Exit, machine, program, run};
 use crate::setup::{CLUSTER, LABEL, Token, softhsm};
@@ -21,6 +22,12 @@ const ON_POSTGRESQL: u64 = 12;
 fn rounds(default: u64) -> u64 {
     let rounds = std::env::var("CLAVIGER_KILL_ROUNDS").ok();
     rounds.map_or(default, |text| text.parse().unwrap())
+}
+
+/// 0, or what `CLAVIGER_KILL_SEED` says: other faults at other points.
+fn seed() -> u64 {
+    let seed = std::env::var("CLAVIGER_KILL_SEED").ok();
+    seed.map_or(0, |text| text.parse().unwrap())
 }
 
 /// Where PostgreSQL's programs are.
@@ -45,7 +52,8 @@ fn torture(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> (Exi
             };
         }
     }
-    command.args(["torture", "--seed", "0", "--kills", &kills.to_string(), "--report"]);
+    let seed = seed().to_string();
+    command.args(["torture", "--seed", &seed, "--kills", &kills.to_string(), "--report"]);
     command.arg(&report).arg("--dir").arg(dir.join("torture")).args(more);
     if let Some(token) = token {
         let text = format!(

@@ -1,9 +1,9 @@
 //! A node that is cut off from the database answers from memory no longer than the bound, then not at all;
 //! and it comes back by itself.
 use super::proxy::Mode;
-use super::support::{BOUND, Nodes, wait_until};
+use super::support::{BOUND, Nodes};
 use crate::client::{Client, Failed, get};
-use crate::harness::{Process, machine, now};
+use crate::harness::{Process, machine, now, wait_until};
 use serde_json::json;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! How nodes come and go, and what of the root of trust they share.
-use super::support::{Nodes, ids, nodes_command, wait_until};
+use super::support::{Nodes, ids, nodes_command};
 use crate::client::get;
-use crate::harness::{machine, now};
+use crate::harness::{machine, now, wait_until};
 use crate::roots::recovery;
 use crate::roots::support::{Work, command, root, root_json, root_of};
 use crate::setup::Deployment;

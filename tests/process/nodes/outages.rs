@@ -1,9 +1,9 @@
 //! What becomes of secrets that two nodes write while their database fails: nothing that was acknowledged is
 //! lost, nothing is there twice, and service comes back by itself.
-use super::support::{Nodes, each, wait_until};
+use super::support::{Nodes, each};
 use crate::client::{Client, Failed, get};
 use crate::databases::Postgres;
-use crate::harness::{Process, machine};
+use crate::harness::{Process, machine, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -28,10 +28,10 @@ pub fn figure(variable: &str, usual: usize) -> usize {
 
 /// What a node's configuration says of the database.
 fn store(port: u16, schema: &str) -> String {
-    let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
+    let url = databases::url(port, "postgres");
     format!(
         "[store]\nkind = \"postgresql\"\nschema = {schema:?}\nconnections = 3\n\
-         url = \"postgresql://{ADMINISTRATOR}:{password}@{HOST}:{port}/postgres?sslmode=disable\"\n"
+         url = \"{url}?sslmode=disable\"\n"
     )
 }
 
@@ -159,20 +159,6 @@ pub fn access_key(admin: &mut Client, user: &str) -> (String, String) {
     let made = admin.query("iam", "CreateAccessKey", &[("UserName", user)]).unwrap().value;
     let text = |name| elements(&made, name).into_iter().next().unwrap();
     (text("AccessKeyId"), text("SecretAccessKey"))
-}
-
-/// Asks until it is so, and answers how long that took: no longer than `within`, the last question included.
-pub fn wait_until(within: Duration, what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
-    let began = now();
-    loop {
-        let so = is_so();
-        let took = began.elapsed();
-        assert!(took < within, "not within {within:?}, but {so} after {took:?}: {what}");
-        if so {
-            return took;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Whether a call succeeded. One that did not was refused, and did not fail.
