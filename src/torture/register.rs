@@ -3,7 +3,7 @@
 use super::client::{Client, ok};
 use super::numbers::Numbers;
 use super::wire::Failed;
-use super::worker::{MayFail, Pace};
+use super::worker::Pace;
 use super::{Trouble, now, text_of};
 use crate::failpoints::POLL;
 use serde::Serialize;
@@ -113,6 +113,7 @@ impl Registers {
         client: &mut Client,
         mut numbers: Numbers,
         pace: &Pace,
+        server: usize,
     ) -> Result<(), Trouble> {
         let mut number = self.next_client.fetch_add(1, Ordering::Relaxed);
         while !pace.over.load(Ordering::Relaxed) {
@@ -127,17 +128,17 @@ impl Registers {
             };
             match outcome? {
                 Ok(()) => {}
+                Err(Failed::Fault { code, .. }) if code.starts_with("Throttling") => {}
+                Err(failed) if pace.is_foul(server, client, &failed) => {
+                    return Err(Trouble::Violation(format!("a register: {failed}")));
+                }
                 Err(Failed::Lost(_)) => break,
-                Err(Failed::Fault { status, .. })
-                    if pace.may_fail != MayFail::No && status >= 500 =>
-                {
+                Err(Failed::Fault { .. }) => {
                     // What was answered so may still be carried out.
                     number = self.next_client.fetch_add(1, Ordering::Relaxed);
                     // A server that cannot do anything says so quickly.
                     std::thread::sleep(POLL);
                 }
-                Err(Failed::Fault { code, .. }) if code.starts_with("Throttling") => {}
-                Err(failed) => return Err(Trouble::Violation(format!("a register: {failed}"))),
             }
         }
         Ok(())

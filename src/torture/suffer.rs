@@ -18,7 +18,7 @@ use serde_json::json;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::Ordering;
 use std::thread::ScopedJoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the load lasts before a kill, in milliseconds; and at least until so many writes are
 /// acknowledged, however slow the machine, unless that takes [`PATIENCE`].
@@ -31,6 +31,8 @@ const RECOVERY: Duration = Duration::from_secs(10);
 /// Within this the log has the events of changes whose outcome was unknown for a while: the outbox is
 /// looked at every second, after other work that may have to wait for what failed.
 const OUTBOX: Duration = Duration::from_secs(30);
+
+const NOTHING_FAILS: (MayFail, Option<usize>) = (MayFail::No, None);
 
 /// What there is of an era while its workers write.
 struct Load<'a> {
@@ -54,6 +56,11 @@ impl Load<'_> {
         });
     }
 
+    /// From now on calls may fail as the load was told.
+    fn may_fail(&self) {
+        self.pace.may_begin.store(true, Ordering::SeqCst);
+    }
+
     /// Every worker comes to an end after its current call.
     fn end(&self) {
         self.pace.over.store(true, Ordering::Relaxed);
@@ -71,7 +78,7 @@ impl Era<'_> {
         let rest = Duration::from_millis(self.numbers.below(LOAD_MS.end));
         match fault {
             Fault::Kill { .. } => {
-                self.load(servers, MayFail::No, |now, servers| {
+                self.load(servers, NOTHING_FAILS, |now, servers| {
                     std::thread::sleep(load / 2);
                     now.deployment.plan(victim, &fault.plan(now.clock_seconds))?;
                     std::thread::sleep(load / 2);
@@ -97,11 +104,12 @@ impl Era<'_> {
     }
 
     /// Lets the workers write while `meanwhile` decides what becomes of the servers. When it is done,
-    /// the workers are, for the servers are dead or the load was ended.
+    /// the workers are, for the servers are dead or the load was ended. Calls to the victim may fail so, once
+    /// [`Load::may_fail`] says it; without a victim calls to all.
     fn load<T>(
         &mut self,
         servers: &mut [Process],
-        may_fail: MayFail,
+        (may_fail, victim): (MayFail, Option<usize>),
         meanwhile: impl FnOnce(&Load<'_>, &mut [Process]) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
         let (deployment, clock_seconds) = (self.deployment, self.clock_seconds);
@@ -116,23 +124,26 @@ impl Era<'_> {
             .enumerate()
             .map(|(n, seed)| (self.client(servers, n), Numbers(seed)))
             .collect();
-        let (ids, pace) = (&self.ids, Pace { may_fail, ..Pace::default() });
+        let (ids, pace) = (&self.ids, Pace { may_fail, victim, ..Pace::default() });
         std::thread::scope(|scope| {
             let threads: Vec<ScopedJoinHandle<'_, Result<(), Trouble>>> = self
                 .workers
                 .iter_mut()
                 .zip(clients)
-                .map(|(worker, mut client)| {
+                .zip(&writes_to)
+                .map(|((worker, mut client), server)| {
                     let pace = &pace;
-                    scope.spawn(move || worker.load(&mut client, ids, pace))
+                    scope.spawn(move || worker.load(&mut client, ids, pace, *server))
                 })
                 .collect();
             let registers = &self.registers;
+            let count = servers.len().max(1);
             let others: Vec<_> = others
                 .into_iter()
-                .map(|(mut client, numbers)| {
+                .enumerate()
+                .map(|(n, (mut client, numbers))| {
                     let pace = &pace;
-                    scope.spawn(move || registers.load(&mut client, numbers, pace))
+                    scope.spawn(move || registers.load(&mut client, numbers, pace, n % count))
                 })
                 .collect();
             let are_done = |server: Option<usize>| {
@@ -160,7 +171,7 @@ impl Era<'_> {
         load: Duration,
         rest: Duration,
     ) -> Result<(), Trouble> {
-        self.load(servers, MayFail::No, |now, servers| {
+        self.load(servers, NOTHING_FAILS, |now, servers| {
             std::thread::sleep(load);
             now.wait_for_writes();
             kill_in_turn(servers, victim, rest)
@@ -176,7 +187,7 @@ impl Era<'_> {
     ) -> Result<(), Trouble> {
         self.deployment.plan(victim, &fault.plan(self.clock_seconds))?;
         let peace = self.peace();
-        let ended = self.load(servers, MayFail::No, |load, servers| {
+        let ended = self.load(servers, NOTHING_FAILS, |load, servers| {
             let Some(struck) = servers.get_mut(victim) else { return Ok(None) };
             let mut ended = struck.ends_until(now() + PATIENCE)?;
             if ended.is_none() {
@@ -213,11 +224,13 @@ impl Era<'_> {
         fault: &Fault,
         victim: usize,
     ) -> Result<(), Trouble> {
-        self.deployment.plan(victim, &fault.plan(self.clock_seconds))?;
         // Of several servers the others go on.
         let how = if servers.len() == 1 { MayFail::ForGood } else { MayFail::Passing };
-        let stopped = self
-            .load(servers, how, |load, _| Ok(wait(PATIENCE, &|| (load.are_done)(Some(victim)))))?;
+        let stopped = self.load(servers, (how, Some(victim)), |load, _| {
+            load.may_fail();
+            load.deployment.plan(victim, &fault.plan(load.clock_seconds))?;
+            Ok(wait(PATIENCE, &|| (load.are_done)(Some(victim))))
+        })?;
         if stopped {
             for _ in 0..3 {
                 let outcome = self.write(servers, victim);
@@ -239,14 +252,20 @@ impl Era<'_> {
         passing: Passing,
         victim: usize,
     ) -> Result<(), Trouble> {
-        let stopped = self.load(servers, MayFail::Passing, |load, _| {
+        let stopped = self.load(servers, (MayFail::Passing, Some(victim)), |load, _| {
             std::thread::sleep(Duration::from_millis(LOAD_MS.start));
+            load.may_fail();
             load.deployment.plan(victim, &fault.plan(load.clock_seconds))?;
             Ok(wait(PATIENCE, &|| match passing {
                 // It passes at once, and only those fail who were in it.
                 Passing::WriteFails(..) => load.pace.failed.load(Ordering::Relaxed) > 0,
                 _ => (load.are_done)(Some(victim)),
             }))
+        })?;
+        // A write may not come to its fault; a disk is full for everybody.
+        let must_come = !matches!(passing, Passing::WriteFails(..));
+        promise(stopped || !must_come, || {
+            format!("still acknowledges {PATIENCE:?} after: {}", fault.name())
         })?;
         if stopped && passing == Passing::StoreFull {
             let written = self.write(servers, victim);
@@ -257,7 +276,7 @@ impl Era<'_> {
             observe::opens(&mut client, &sealed)?;
         }
         self.deployment.plan_all(&self.peace())?;
-        self.recovers(servers, fault)?;
+        self.recovers(servers, fault, now())?;
         if stopped {
             self.came(fault)
         } else {
@@ -273,37 +292,38 @@ impl Era<'_> {
         outage: Outage,
         fault: &Fault,
     ) -> Result<(), Trouble> {
-        let began = self.load(servers, MayFail::Passing, |load, _| {
+        let ended = self.load(servers, (MayFail::Passing, None), |load, _| {
             load.wait_for_writes();
+            load.may_fail();
             if let Some(database) = &load.deployment.database {
                 database.suffer(outage)?;
             }
             Ok(now())
         })?;
-        // Those that had no answer yet when the load ended waited for one until now.
-        let late = began.elapsed();
-        promise(late < RECOVERY * 2, || format!("a call has no answer after {late:?}"))?;
-        self.recovers(servers, fault)?;
+        // Those that had no answer yet when the load ended waited for one until now, which counts.
+        self.recovers(servers, fault, ended)?;
         self.came(fault);
         self.check(servers, false, OUTBOX)
     }
 
-    fn recovers(&self, servers: &[Process], fault: &Fault) -> Result<(), Trouble> {
-        let began = now();
-        let mut failed = None;
+    /// Every server takes writes again in time, from the end of the fault to the last one's answer.
+    fn recovers(&self, servers: &[Process], fault: &Fault, ended: Instant) -> Result<(), Trouble> {
         for server in 0..servers.len() {
-            let recovered = wait(RECOVERY.saturating_sub(began.elapsed()), &|| {
-                self.write(servers, server).is_ok()
-            });
-            if !recovered {
-                failed = self.write(servers, server).err();
+            let mut last = self.write(servers, server);
+            while last.is_err() && ended.elapsed() < RECOVERY {
+                std::thread::sleep(POLL);
+                last = self.write(servers, server);
             }
-            promise(recovered, || {
-                let why = failed.as_ref().map_or(String::new(), Failed::to_string);
-                format!("takes no writes {RECOVERY:?} after {} passed: {why}", fault.name())
+            let took = ended.elapsed();
+            promise(last.is_ok() && took < RECOVERY, || {
+                let outcome = last.map_or_else(|failed| failed.to_string(), |()| "a write".into());
+                format!(
+                    "{took:?} after the end of {}, later than {RECOVERY:?}: {outcome}",
+                    fault.name()
+                )
             })?;
         }
-        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = u64::try_from(ended.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.shared.report(|r| r.slowest_recovery_ms = r.slowest_recovery_ms.max(took));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::numbers::Numbers;
 use super::operation::{Attempt, Ids, Operation, Outcome};
-use super::wire::Failed;
+use super::wire::{Failed, plain};
 use super::{Trouble, observe, promise, text_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,12 +27,34 @@ pub(super) enum MayFail {
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     pub(super) may_fail: MayFail,
+    /// The server that may; without it all of them.
+    pub(super) victim: Option<usize>,
+    /// Set before the fault is planned: nothing fails sooner.
+    pub(super) may_begin: AtomicBool,
     /// How many writes were acknowledged.
     pub(super) written: AtomicU64,
     /// How many workers were told that the server failed.
     pub(super) failed: AtomicU64,
     /// Set: every worker comes to an end after its current call.
     pub(super) over: AtomicBool,
+}
+
+impl Pace {
+    fn may_fail(&self, server: usize) -> MayFail {
+        let may = self.may_begin.load(Ordering::SeqCst)
+            && self.victim.is_none_or(|victim| victim == server);
+        if may { self.may_fail } else { MayFail::No }
+    }
+
+    /// Whether the end of a call is none that the fault or the server's death accounts for. A server that
+    /// answers has not been killed, and is not started again before the load is over.
+    pub(super) fn is_foul(&self, server: usize, client: &Client, failed: &Failed) -> bool {
+        let may_fail = self.may_fail(server) != MayFail::No;
+        match failed {
+            Failed::Lost(_) => !may_fail && plain(client.address(), "GET", "/readyz", b"").is_ok(),
+            Failed::Fault { status, .. } => !may_fail || *status < 500,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -131,12 +153,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes until the server is gone, says that it failed, or the load is over.
+    /// Writes to a server until it is gone, says that it failed, or the load is over.
     pub(super) fn load(
         &mut self,
         client: &mut Client,
         ids: &Ids,
         pace: &Pace,
+        server: usize,
     ) -> Result<(), Trouble> {
         while !pace.over.load(Ordering::Relaxed) {
             self.serial += 1;
@@ -153,20 +176,18 @@ impl Worker {
                 Err(Failed::Fault { code, request_id, .. }) if code.starts_with("Throttling") => {
                     Outcome::Refused(request_id)
                 }
-                Err(Failed::Fault { status, request_id, .. })
-                    if pace.may_fail != MayFail::No && status >= 500 =>
-                {
+                Err(failed) if pace.is_foul(server, client, &failed) => {
+                    return Err(Trouble::Violation(format!("{operation:?}: {failed}")));
+                }
+                Err(Failed::Fault { request_id, .. }) => {
                     pace.failed.fetch_add(1, Ordering::Relaxed);
                     Outcome::Failed(request_id)
                 }
                 Err(Failed::Lost(_)) => Outcome::Lost,
-                Err(failed) => {
-                    return Err(Trouble::Violation(format!("{operation:?}: {failed}")));
-                }
             };
             let applied = matches!(outcome, Outcome::Done(_));
             if let (true, Some((object, after))) = (applied, &operation.effect) {
-                promise(!has_failed || pace.may_fail != MayFail::ForGood, || {
+                promise(!has_failed || pace.may_fail(server) != MayFail::ForGood, || {
                     format!(
                         "acknowledged after another call was told of a failure for good: {operation:?}"
                     )
