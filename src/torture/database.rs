@@ -15,6 +15,7 @@ use std::time::Duration;
 /// PostgreSQL does not run as root: then it runs as this user and group, `nobody`'s.
 const NOBODY: u32 = 65_534;
 const START: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(60);
 const MAX_CONNECTIONS: u32 = 40;
 /// How long it stands still, is full, or throws transactions back.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -197,7 +198,16 @@ impl Database {
         let mut server = self.server();
         let Some(mut child) = server.take() else { return Ok(()) };
         signal(Pid::from_child(&child), how);
-        child.wait().map(drop).map_err(Trouble::setup("waiting for PostgreSQL"))
+        let began = now();
+        while began.elapsed() < STOP {
+            if child.try_wait().map_err(Trouble::setup("waiting for PostgreSQL"))?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK);
+        }
+        signal(Pid::from_child(&child), Signal::KILL);
+        child.wait().map_err(Trouble::setup("waiting for PostgreSQL"))?;
+        Err(Trouble::Setup(format!("PostgreSQL does not stop within {STOP:?}")))
     }
 
     /// All of its processes stand still.
@@ -205,12 +215,15 @@ impl Database {
         let Some(main) = self.server().as_ref().map(Pid::from_child) else { return Ok(()) };
         // First the one that starts the others.
         signal(main, Signal::STOP);
-        let others = children(main)?;
-        others.iter().for_each(|pid| signal(*pid, Signal::STOP));
-        std::thread::sleep(OUTAGE);
-        others.iter().for_each(|pid| signal(*pid, Signal::CONT));
+        let others = children(main);
+        if let Ok(others) = &others {
+            others.iter().for_each(|pid| signal(*pid, Signal::STOP));
+            std::thread::sleep(OUTAGE);
+            others.iter().for_each(|pid| signal(*pid, Signal::CONT));
+        }
+        // Also if the others are not known: one that stands still cannot be told to stop.
         signal(main, Signal::CONT);
-        Ok(())
+        others.map(drop)
     }
 
     /// Takes every connection as soon as it is free, those of the servers among them.
