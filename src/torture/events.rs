@@ -53,8 +53,7 @@ impl Events {
     }
 
     fn of(&self, attempt: &Attempt) -> Vec<&Value> {
-        let events = self.waiting.get(&attempt.agent).into_iter().flatten();
-        events.filter(|event| event["eventName"] == attempt.operation.name).collect()
+        self.waiting.get(&attempt.agent).into_iter().flatten().collect()
     }
 
     fn take(&mut self, event: Value) -> Result<(), Trouble> {
@@ -87,6 +86,10 @@ impl Events {
 
 /// Whether these are the events that an attempt must have.
 fn fit(attempt: &Attempt, events: &[&Value]) -> bool {
+    // What a service does for the caller has the service's agent.
+    if events.iter().any(|event| event["eventName"] != attempt.operation.name) {
+        return false;
+    }
     let failed = |event: &&&Value| event["errorCode"].is_string();
     let errors = events.iter().filter(failed).count();
     let wanted = |id: &str, failed: bool| match events {
@@ -118,11 +121,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_twice_or_wrong_is_noticed() {
-        let (good, bad) = (json!({"requestID": "r"}), json!({"requestID": "r", "errorCode": "X"}));
-        let (good, bad) = (&good, &bad);
+        let event =
+            |name: &str, error| json!({"eventName": name, "requestID": "r", "errorCode": error});
+        let (good, bad) = (&event("EnableKey", Value::Null), &event("EnableKey", "X".into()));
+        let other = &event("DisableKey", Value::Null);
         let done = attempt(Outcome::Done("r".into()), true);
         assert!(fit(&done, &[good]));
-        for wrong in [vec![], vec![bad], vec![good, good]] {
+        for wrong in [vec![], vec![bad], vec![good, good], vec![other], vec![good, other]] {
             assert!(!fit(&done, &wrong), "{wrong:?}");
         }
         let applied = attempt(Outcome::Lost, true);
