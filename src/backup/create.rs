@@ -112,7 +112,7 @@ pub fn create(
     before_it_is_named(&made)?;
     watch.count(0)?;
     failpoints::reach(Point::BackupName);
-    unnamed.publish()?;
+    unnamed.publish(&file)?;
     Ok(made)
 }
 

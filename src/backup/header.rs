@@ -51,6 +51,13 @@ impl Header {
         }
     }
 
+    /// Whether both are of the same backup, read twice.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let text = |header: &Self| header.deployment.get().to_owned();
+        (self.cluster, self.revision, &self.created, text(self))
+            == (other.cluster, other.revision, &other.created, text(other))
+    }
+
     /// The deployment of the backup in `path`.
     pub fn deployment(&self, path: &Path) -> Result<Deployment, BackupError> {
         let deployment = Deployment::parse(path, self.deployment.get().as_bytes())?;

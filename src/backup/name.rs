@@ -1,9 +1,11 @@
 //! The name of a backup: it has it when it is whole and on disk, and not before; until then it is called
 //! `FILE.partial`.
 use super::BackupError;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, RenameFlags, linkat, renameat_with};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -48,12 +50,14 @@ impl Unnamed {
     }
 
     /// Gives it its name, durably, unless another file has it by now.
-    pub(super) fn publish(mut self) -> Result<(), BackupError> {
+    pub(super) fn publish(mut self, file: &File) -> Result<(), BackupError> {
         let failed = BackupError::io(&self.path);
-        // A link does not replace what is there, as a rename would.
-        let named = match std::fs::hard_link(&self.partial, &self.path) {
+        // This file, whatever has its temporary name by now. A link does not replace what is there, as a
+        // rename would.
+        let ours = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let named = match linkat(CWD, ours, CWD, &self.path, AtFlags::SYMLINK_FOLLOW) {
             Ok(()) => std::fs::remove_file(&self.partial),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+            Err(Errno::EXIST) => Err(Errno::EXIST.into()),
             // A file system without links.
             Err(_) => renameat_with(CWD, &self.partial, CWD, &self.path, RenameFlags::NOREPLACE)
                 .map_err(io::Error::from),

@@ -130,7 +130,8 @@ async fn open_by(
     match Deployment::read(data)? {
         Some(deployment) if deployment.ready => {
             let lock = lock(data)?;
-            // Whoever had the lock may have changed it.
+            // Whoever had the lock may have begun a restore, or changed it.
+            restore::refuse_half_done(data)?;
             let deployment = Deployment::read(data)?.unwrap_or(deployment);
             let deployment = shared::newest(&seams.store, deployment).await?;
             let root = blocking(move || open(deployment)).await??;

@@ -1,16 +1,13 @@
 //! `node.json` in the data directory: who this node is to the others of its deployment.
 use super::StartError;
+use super::files::write_private;
 use crate::random::Random;
 use crate::store::postgres::NodeIdentity;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 const FILE_NAME: &str = "node.json";
-const NEW_FILE_NAME: &str = "node.json.new";
-const OWNER_ONLY: u32 = 0o600;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +28,9 @@ pub(super) fn identity(
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?,
         Err(e) if e.kind() == ErrorKind::NotFound => {
             let node = Node { id: random.uuid() };
-            write(data, &node).map_err(|e| bad(e.to_string()))?;
+            let text = serde_json::to_string(&node).map_err(|e| bad(e.to_string()))?;
+            let written = write_private(&path, format!("{text}\n").as_bytes());
+            written.map_err(|e| bad(e.to_string()))?;
             node
         }
         Err(e) => return Err(bad(e.to_string())),
@@ -43,18 +42,6 @@ pub(super) fn identity(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         roots,
     })
-}
-
-/// Whole or not at all. The caller holds the directory's lock.
-fn write(data: &Path, node: &Node) -> std::io::Result<()> {
-    let new = data.join(NEW_FILE_NAME);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(&new)?;
-    serde_json::to_writer(&mut file, node)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&new, data.join(FILE_NAME))?;
-    File::open(data)?.sync_all()
 }
 
 #[cfg(test)]

@@ -48,11 +48,12 @@ struct Before {
 
 /// Refuses a directory into which a restore was begun and not ended.
 pub(super) fn refuse_half_done(data: &Path) -> Result<(), StartError> {
-    if !data.join(MARKER).exists() {
-        return Ok(());
-    }
-    let what = "a restore into it was cut short: give `claviger restore` again";
-    Err(StartError::Data { path: data.to_owned(), what: what.into() })
+    let what = match data.join(MARKER).symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => format!("{MARKER}: {error}"),
+        Ok(_) => "a restore into it was cut short: give `claviger restore` again".into(),
+    };
+    Err(StartError::Data { path: data.to_owned(), what })
 }
 
 pub(super) fn main(arguments: &RestoreArguments) -> Result<(), StartError> {
@@ -87,16 +88,20 @@ async fn run(arguments: &RestoreArguments) -> Result<(), StartError> {
     // What the header says is not proven yet, but a refusal need not wait until it is.
     let older = before.known.is_some_and(|known| known > header.revision);
     if older && !arguments.accept_older {
+        let unchanged = match target.before {
+            None => "Nothing was changed",
+            Some(_) => "The restore that was cut short is as it was",
+        };
         return Err(target.bad(format!(
             "the backup is older than what is there: it has revision {}, and the audit log or the anchor knows \
              of {}. What was changed in between would be lost. --accept-older does it all the same, and the \
-             log says so. Nothing was changed",
+             log says so. {unchanged}",
             header.revision,
             before.known.unwrap_or_default()
         )));
     }
     let whole = opened::check(file, &opened.root).await?;
-    if whole.header.revision != header.revision {
+    if !whole.header.is_same(&header) {
         let what = "has changed since its header was read".into();
         return Err(BackupError::Broken { path: file.clone(), what }.into());
     }
@@ -295,5 +300,22 @@ fn remove_dir(dir: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_bears_the_markers_name_keeps_a_start_out() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(refuse_half_done(dir.path()).is_ok());
+        std::os::unix::fs::symlink("nowhere", dir.path().join(MARKER)).unwrap();
+        assert!(refuse_half_done(dir.path()).is_err());
+        // Nor does it start where that cannot be told.
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(refuse_half_done(&file).is_err());
     }
 }

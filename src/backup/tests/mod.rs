@@ -152,6 +152,22 @@ fn frames_are_read_as_they_were_written() {
 }
 
 #[test]
+fn a_length_that_no_frame_has_is_refused() {
+    let path = Path::new("x");
+    let mut bytes = FrameWriter::new(Vec::new(), path).unwrap().into_inner();
+    bytes.push(Kind::Rows as u8);
+    let limit = 8_u32 << 20;
+    for (length, words) in [(limit, "is not whole"), (limit + 1, "longer than any")] {
+        let file = [bytes.as_slice(), &length.to_be_bytes()].concat();
+        let refused = FrameReader::new(&file[..], path).unwrap().next().unwrap_err().to_string();
+        assert!(refused.contains(words), "{length}: {refused}");
+    }
+    let mut writer = FrameWriter::new(Vec::new(), path).unwrap();
+    writer.write(Kind::Rows, &vec![0; limit as usize]).unwrap();
+    assert!(writer.write(Kind::Rows, &vec![0; limit as usize + 1]).is_err());
+}
+
+#[test]
 fn rows_that_are_none_are_refused() {
     let row = (Bytes::from("key"), Revision(5), Bytes::from("value"));
     let good = encode_rows(std::slice::from_ref(&row));

@@ -95,3 +95,18 @@ async fn of_a_damaged_store_there_is_no_backup() {
         assert!(!file.exists() && !small.path("one.backup.partial").exists());
     }
 }
+
+/// In a directory in which others may write.
+#[tokio::test]
+async fn what_somebody_puts_under_the_temporary_name_gets_no_other() {
+    let small = Small::new().await;
+    let (file, partial) = (small.path("one.backup"), small.path("one.backup.partial"));
+    let swap = |_: &Made| {
+        std::fs::rename(&partial, small.path("taken")).unwrap();
+        std::fs::write(&partial, "theirs").unwrap();
+        Ok(())
+    };
+    let (exported, watch) = (small.store.export().unwrap(), Watch::default());
+    create(&file, exported, &small.root, CREATED.into(), &watch, swap).unwrap();
+    small.check(&file).unwrap();
+}
