@@ -10,7 +10,7 @@ use crate::services;
 use crate::types::{Arn, Principal, PrincipalKind, Region, Timestamp};
 use crate::wire::Fault;
 use serde_json::{Map, Value};
-use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use smol_str::{SmolStr, ToSmolStr};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ impl Arrival {
     /// Of a call that a service makes inside the server: it comes over no network.
     pub fn within(random: &dyn Random, region: &Region, service: &str) -> Self {
         Self {
-            request_id: format_smolstr!("{}", random.uuid()),
-            event_id: format_smolstr!("{}", random.uuid()),
+            request_id: random.request_id(),
+            event_id: random.request_id(),
             region: region.clone(),
             source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             endpoint: None,
@@ -55,7 +55,7 @@ impl Arrival {
         conditions.add("aws:requestedregion", region.as_str());
         conditions.add("aws:currenttime", now.whole_secs().to_smolstr());
         conditions.add("aws:epochtime", now.secs().to_smolstr());
-        conditions.add("aws:useragent", self.user_agent.as_str());
+        conditions.add("aws:useragent", self.user_agent.clone());
     }
 
     /// The condition keys of the caller's way here. What a service asks of another one in the
@@ -90,9 +90,11 @@ impl Via {
             Self::SecretsManager => "secretsmanager",
         }
     }
-    /// What CloudTrail calls it: `secretsmanager.amazonaws.com`.
-    fn principal(self) -> String {
-        format!("{}.amazonaws.com", self.name())
+    /// What CloudTrail calls it.
+    const fn principal(self) -> SmolStr {
+        match self {
+            Self::SecretsManager => SmolStr::new_static("secretsmanager.amazonaws.com"),
+        }
     }
 }
 
@@ -108,12 +110,14 @@ pub(super) fn describe_services(
     action: &str,
     region: &Region,
 ) {
-    let registered = door.map(|door| door.service.clone());
-    let chain: Vec<String> = registered.into_iter().chain(via.map(Via::principal)).collect();
-    let (Some(first), Some(last)) = (chain.first(), chain.last()) else { return };
-    conditions.add("aws:calledviafirst", first.as_str());
-    conditions.add("aws:calledvialast", last.as_str());
-    conditions.add_all("aws:calledvia", chain.iter());
+    let registered = door.map(|door| SmolStr::new(&door.service));
+    let ours = via.map(Via::principal);
+    let first = registered.as_ref().or(ours.as_ref());
+    let last = ours.as_ref().or(registered.as_ref());
+    let (Some(first), Some(last)) = (first, last) else { return };
+    conditions.add("aws:calledviafirst", first.clone());
+    conditions.add("aws:calledvialast", last.clone());
+    conditions.add_all("aws:calledvia", registered.iter().chain(&ours).cloned());
     if let Some(via) = via {
         conditions.add("aws:viaawsservice", "true");
         conditions.add("kms:viaservice", format!("{}.{region}.amazonaws.com", via.name()));
@@ -139,7 +143,7 @@ pub(crate) struct Trail {
     answered: Map<String, Value>,
     /// What there is to say about the last refusal, for its encoded message.
     pub(super) refused: Option<String>,
-    /// Events of what happened within the call, and, once it is done, its own.
+    /// Events of what happened within the call.
     inner: Vec<Inner>,
     /// Who called, if that came out in the call only.
     identity: Option<Arc<UserIdentity>>,
@@ -148,11 +152,18 @@ pub(crate) struct Trail {
 impl Trail {
     /// Adds the event of what has happened whatever becomes of the call, such as a use of a key.
     pub(super) fn happened(&mut self, event: Event) {
-        self.inner.push(Inner { event, with_the_call: false });
+        self.leave(Inner { event, with_the_call: false });
     }
     /// Adds the event of what happens with the call, or not at all.
     pub(super) fn happens_with_the_call(&mut self, event: Event) {
-        self.inner.push(Inner { event, with_the_call: true });
+        self.leave(Inner { event, with_the_call: true });
+    }
+    fn leave(&mut self, inner: Inner) {
+        // Events are large and most often there is one.
+        if self.inner.is_empty() {
+            self.inner.reserve_exact(1);
+        }
+        self.inner.push(inner);
     }
     /// Takes over what happened in a part of the call.
     pub(super) fn contain(&mut self, part: &mut Self) {
@@ -161,30 +172,31 @@ impl Trail {
     pub(super) fn last_event(&mut self) -> Option<&mut Event> {
         self.inner.last_mut().map(|inner| &mut inner.event)
     }
-    /// All events so far, as they are if the call succeeds.
-    pub(super) fn events(&self) -> Vec<Event> {
-        self.inner.iter().map(|inner| inner.event.clone()).collect()
+    /// All events so far and the call's own, as they are if the call succeeds.
+    pub(super) fn events(&self, own: &Event) -> Vec<Event> {
+        self.inner.iter().map(|inner| &inner.event).chain([own]).cloned().collect()
     }
     /// The events of what has happened whatever becomes of the call.
     pub(super) fn so_far(&self) -> impl Iterator<Item = &Event> {
         self.inner.iter().filter(|inner| !inner.with_the_call).map(|inner| &inner.event)
     }
-    /// The events of what has happened: with what the call did, or without.
-    pub(super) fn take_events(&mut self, committed: bool) -> Vec<Event> {
-        let all = std::mem::take(&mut self.inner).into_iter();
-        let happened = all.filter(|inner| committed || !inner.with_the_call);
-        happened.map(|inner| inner.event).collect()
+    /// The events of what has happened, with what the call did or without, and the call's own.
+    pub(super) fn take_events(&mut self, committed: bool, own: Event) -> Vec<Event> {
+        let mut events = Vec::with_capacity(self.inner.len() + 1);
+        let happened = self.inner.drain(..).filter(|inner| committed || !inner.with_the_call);
+        events.extend(happened.map(|inner| inner.event));
+        events.push(own);
+        events
     }
     pub(super) fn identify(&mut self, caller: &Caller) {
         self.identity = Some(identity(caller).into());
     }
-    pub(super) fn touch(&mut self, kind: &str, account: &str, arn: &str) {
+    pub(super) fn touch(&mut self, kind: &'static str, account: &str, arn: SmolStr) {
         if self.resources.iter().all(|r| r.arn != arn) {
-            self.resources.push(Resource {
-                account_id: account.into(),
-                resource_type: kind.into(),
-                arn: arn.into(),
-            });
+            let (account_id, resource_type) = (account.into(), SmolStr::new_static(kind));
+            // Most calls touch one.
+            self.resources.reserve_exact(1);
+            self.resources.push(Resource { account_id, resource_type, arn });
         }
     }
     pub(super) fn add(&mut self, name: &str, value: Value) {
@@ -204,17 +216,23 @@ impl Trail {
 }
 
 /// What was called.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Called<'a> {
-    pub source: &'a str,
-    pub name: &'a str,
+#[derive(Debug)]
+pub(super) struct Called {
+    pub source: SmolStr,
+    pub name: SmolStr,
     pub read_only: bool,
+}
+
+impl Called {
+    pub(super) const fn new(source: &'static str, name: &'static str, read_only: bool) -> Self {
+        Self { source: SmolStr::new_static(source), name: SmolStr::new_static(name), read_only }
+    }
 }
 
 pub(super) fn of_call(
     caller: &Caller,
     arrival: &Arrival,
-    called: Called<'_>,
+    called: Called,
     trail: &mut Trail,
     now: Timestamp,
 ) -> Event {
@@ -229,7 +247,7 @@ pub(super) fn of_call(
 
 pub(super) fn blank(
     arrival: &Arrival,
-    called: Called<'_>,
+    called: Called,
     user_identity: Arc<UserIdentity>,
     recipient_account_id: SmolStr,
     now: Timestamp,
@@ -238,8 +256,8 @@ pub(super) fn blank(
         event_version: SmolStr::new_static(EVENT_VERSION),
         user_identity,
         event_time: now.whole_secs(),
-        event_source: called.source.into(),
-        event_name: called.name.into(),
+        event_source: called.source,
+        event_name: called.name,
         aws_region: arrival.region.as_str().into(),
         // CloudTrail record contents, "sourceIPAddress": a service is named.
         source_ip_address: match arrival.is_within() {
@@ -279,11 +297,11 @@ pub(super) fn on_behalf(
     mut trail: Trail,
     fault: Option<&Fault>,
 ) -> Event {
-    let called = Called { source, name, read_only: true };
+    let called = Called::new(source, name, true);
     let mut event = of_call(call.caller, call.arrival, called, &mut trail, call.now);
-    Arc::make_mut(&mut event.user_identity).invoked_by = Some(via.principal().into());
-    event.source_ip_address = via.principal().into();
-    event.user_agent = via.principal().into();
+    Arc::make_mut(&mut event.user_identity).invoked_by = Some(via.principal());
+    event.source_ip_address = via.principal();
+    event.user_agent = via.principal();
     event.tls_details = None;
     event.vpc_endpoint_id = None;
     event.request_parameters = Some(parameters);

@@ -14,13 +14,35 @@ use crate::quotas::Throttled;
 use crate::store::StoreError;
 use crate::types::{AccountId, Arn, Region, Timestamp};
 use crate::wire::{Fault, OperationModel, Rejection, ServiceError, json};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 
 /// Conflicts that one call outlives. Beyond it the caller is asked to slow down: so many rivals for
 /// the same rows are a load problem, not a bug.
 pub(super) const MAX_ATTEMPTS: u32 = 16;
 
+/// What is asked, by whom, and what the model says of it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    caller: &'a Caller,
+    arrival: &'a Arrival,
+    body: &'a [u8],
+    now: Timestamp,
+    model: Option<&'static OperationModel>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of<O: Operation>(
+        caller: &'a Caller,
+        arrival: &'a Arrival,
+        body: &'a [u8],
+        now: Timestamp,
+    ) -> Self {
+        Self { caller, arrival, body, now, model: O::Service::model().operation(O::NAME) }
+    }
+}
+
 /// An operation's outcome before its event is durable.
+#[derive(Debug)]
 struct Done {
     reply: Reply,
     events: Vec<Event>,
@@ -33,73 +55,85 @@ pub(super) async fn run<O: Operation>(
     caller: &Caller,
     arrival: &Arrival,
     body: &[u8],
-) -> Reply {
-    let now = server.clock.now();
+) -> Unlogged {
+    let asked = Asked::of::<O>(caller, arrival, body, server.clock.now());
     let counted = quota::count::<O>(server, caller, arrival)
         .map_err(|throttled| (ErrorOf::<O>::from(throttled).fault(), &[][..]));
     let may_ask =
         || temporary::check(O::Service::SOURCE, O::NAME, caller).map_err(|fault| (fault, &[][..]));
-    let done = match counted.and_then(|()| may_ask()).and_then(|()| check::<O>(body)) {
-        Ok(()) => attempt::<O>(server, caller, arrival, body, now).await,
-        Err((fault, shown)) => refused::<O>(caller, arrival, shown, now, fault),
+    let done = match counted.and_then(|()| may_ask()).and_then(|()| check::<O>(asked)) {
+        Ok(()) => attempt::<O>(server, asked).await,
+        Err((fault, shown)) => refused::<O>(Asked { body: shown, ..asked }, fault),
     };
-    let id = done.in_outbox.then_some(arrival.event_id.as_str());
-    if let Err(error) = server.outbox.log(server, id, done.events).await {
-        tracing::error!(request = arrival.request_id.as_str(), %error, "the audit log refused an event");
-        return Err(Fault::internal());
+    let waiting_as = done.in_outbox.then(|| arrival.event_id.clone());
+    Unlogged { done, waiting_as, request_id: arrival.request_id.clone() }
+}
+
+/// A call that is done, and of which nobody may be told before its events are in the log. What the call
+/// itself needed is gone: whoever waits for a disk should hold little.
+#[derive(Debug)]
+#[must_use = "what is done is logged and then answered"]
+pub struct Unlogged {
+    done: Done,
+    /// The id under which its events are in the outbox.
+    waiting_as: Option<SmolStr>,
+    request_id: SmolStr,
+}
+
+impl Unlogged {
+    /// The reply, once its events are durable.
+    pub async fn logged(self, server: &Server) -> Reply {
+        let Self { done, waiting_as, request_id } = self;
+        let request = request_id.as_str();
+        if let Err(error) = server.outbox.log(server, waiting_as.as_deref(), done.events).await {
+            tracing::error!(request, %error, "the audit log refused an event");
+            return Err(Fault::internal());
+        }
+        failpoints::reach(Point::Answer);
+        done.reply
     }
-    failpoints::reach(Point::Answer);
-    done.reply
 }
 
 /// Checks the request against the service's model, so that the messages are AWS's own. A refusal
 /// comes with what of the body its event may show: nothing, if the body is not of the model's types
 /// and so may hold anything anywhere.
-fn check<O: Operation>(body: &[u8]) -> Result<(), (Fault, &[u8])> {
+fn check<O: Operation>(asked: Asked<'_>) -> Result<(), (Fault, &[u8])> {
     let protocol = O::Service::table().protocol();
-    let Some(operation) = O::Service::model().operation(O::NAME) else {
+    let Some(operation) = asked.model else {
         return Err((Fault::unknown_operation(protocol, O::NAME, None), &[]));
     };
-    operation.check(body).map_err(|rejection| {
-        let shown = if matches!(rejection, Rejection::Malformed(_)) { &[] } else { body };
+    operation.check(asked.body).map_err(|rejection| {
+        let shown = if matches!(rejection, Rejection::Malformed(_)) { &[] } else { asked.body };
         (rejection.fault(protocol), shown)
     })
 }
 
-async fn attempt<O: Operation>(
-    server: &Server,
-    caller: &Caller,
-    arrival: &Arrival,
-    body: &[u8],
-    now: Timestamp,
-) -> Done {
+async fn attempt<O: Operation>(server: &Server, asked: Asked<'_>) -> Done {
+    let Asked { caller, arrival, body, now, .. } = asked;
     let protocol = O::Service::table().protocol();
     let mut trail = Trail::default();
-    let mut asked = Vec::new();
+    let mut told = Vec::new();
     for attempt in 0..MAX_ATTEMPTS {
         let request: O = match json::decode(body) {
             Ok(request) => request,
-            Err(rejection) => {
-                return refused::<O>(caller, arrival, body, now, rejection.fault(protocol));
-            }
+            Err(rejection) => return refused::<O>(asked, rejection.fault(protocol)),
         };
         let mut call =
             Call::begin(server, caller, arrival, now, attempt > 0, O::Service::FRESHNESS);
-        call.asked = asked;
+        call.asked = told;
         let executed = request.execute(&mut call).await;
-        asked = std::mem::take(&mut call.asked);
+        told = std::mem::take(&mut call.asked);
         trail = std::mem::take(&mut call.trail);
         match executed {
-            Ok(response) => match commit::<O>(call, &mut trail, body, &response).await {
+            Ok(response) => match commit::<O>(call, &mut trail, asked, &response).await {
                 Ok(done) => return done,
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
-                    let error = error.into();
-                    let mut done = failed::<O>(caller, arrival, body, now, error, &mut trail);
+                    let mut done = failed::<O>(asked, error.into(), &mut trail);
                     // The commit's outcome may be unknown, and its event lie in the outbox: this one
                     // must not pass for it. The others may, so that none is logged twice.
                     if let Some(own) = done.events.last_mut() {
-                        own.event_id = format_smolstr!("{}", server.random.uuid());
+                        own.event_id = server.random.request_id();
                     }
                     return done;
                 }
@@ -107,7 +141,7 @@ async fn attempt<O: Operation>(
             Err(error) if error.is_conflict() => {}
             Err(error) => {
                 let refused = trail.refused.take();
-                let mut done = failed::<O>(caller, arrival, body, now, error, &mut trail);
+                let mut done = failed::<O>(asked, error, &mut trail);
                 if let Err(fault) = &mut done.reply {
                     encoded_message::attach(server, caller, fault, refused);
                 }
@@ -116,24 +150,23 @@ async fn attempt<O: Operation>(
         }
     }
     // Of all attempts the last one is told.
-    failed::<O>(caller, arrival, body, now, Throttled.into(), &mut trail)
+    failed::<O>(asked, Throttled.into(), &mut trail)
 }
 
 /// Commits the call's writes together with its event.
 async fn commit<O: Operation>(
     mut call: Call<'_>,
     trail: &mut Trail,
-    body: &[u8],
+    asked: Asked<'_>,
     response: &O::Response,
 ) -> Result<Done, StoreError> {
     let encoded = json::encode(response)
         .map_err(|e| StoreError::Corrupt(format!("an answer cannot be encoded: {e}")))?;
-    let event = finish::<O>(call.caller, call.arrival, body, trail, call.now, Ok(&encoded));
-    trail.happens_with_the_call(event);
+    let event = finish::<O>(asked, trail, Ok(&encoded));
     let in_outbox = !call.tx.is_read_only();
     if in_outbox {
         call.server.outbox.check()?;
-        Outbox::put(call.server, &mut call.tx, &call.arrival.event_id, trail.events())?;
+        Outbox::put(call.server, &mut call.tx, &call.arrival.event_id, trail.events(&event))?;
     }
     if let Err(error) = call.tx.commit().await {
         if in_outbox {
@@ -149,7 +182,7 @@ async fn commit<O: Operation>(
             event_id: used.event_id,
             request_id: call.arrival.request_id.clone(),
         };
-        call.server.last_uses.note(used.region, used.key_id, last);
+        call.server.last_uses.note(&used.key, last);
     }
     for (secret, version) in &call.reads {
         let reads = &call.server.last_uses.reads;
@@ -158,57 +191,40 @@ async fn commit<O: Operation>(
     for (outcome, took) in call.rotations {
         call.server.metrics.rotation_ended(outcome, took);
     }
-    Ok(Done { reply: Ok(encoded), events: trail.take_events(true), in_outbox })
+    Ok(Done { reply: Ok(encoded), events: trail.take_events(true, event), in_outbox })
 }
 
 type ErrorOf<O> = <<O as Operation>::Service as Service>::Error;
 
-fn failed<O: Operation>(
-    caller: &Caller,
-    arrival: &Arrival,
-    body: &[u8],
-    now: Timestamp,
-    error: ErrorOf<O>,
-    trail: &mut Trail,
-) -> Done {
+fn failed<O: Operation>(asked: Asked<'_>, error: ErrorOf<O>, trail: &mut Trail) -> Done {
     let fault = error.fault();
     if fault.is_ours() {
         // The caller learns nothing of our insides; the log learns everything, once.
-        tracing::error!(request = arrival.request_id.as_str(), operation = O::NAME, %error, "call failed");
+        let request = asked.arrival.request_id.as_str();
+        tracing::error!(request, operation = O::NAME, %error, "call failed");
     }
-    let event = finish::<O>(caller, arrival, body, trail, now, Err(&fault));
-    let mut events = trail.take_events(false);
-    events.push(event);
-    Done { reply: Err(fault), events, in_outbox: false }
+    let event = finish::<O>(asked, trail, Err(&fault));
+    Done { reply: Err(fault), events: trail.take_events(false, event), in_outbox: false }
 }
 
-fn refused<O: Operation>(
-    caller: &Caller,
-    arrival: &Arrival,
-    body: &[u8],
-    now: Timestamp,
-    fault: Fault,
-) -> Done {
-    let event = finish::<O>(caller, arrival, body, &mut Trail::default(), now, Err(&fault));
+fn refused<O: Operation>(asked: Asked<'_>, fault: Fault) -> Done {
+    let event = finish::<O>(asked, &mut Trail::default(), Err(&fault));
     Done { reply: Err(fault), events: vec![event], in_outbox: false }
 }
 
 /// The call's event. `outcome` is the encoded answer, or the fault.
 pub(super) fn finish<O: Operation>(
-    caller: &Caller,
-    arrival: &Arrival,
-    body: &[u8],
+    asked: Asked<'_>,
     trail: &mut Trail,
-    now: Timestamp,
     outcome: Result<&[u8], &Fault>,
 ) -> Event {
-    let called = Called { source: O::Service::SOURCE, name: O::NAME, read_only: O::READ_ONLY };
-    let mut event = event::of_call(caller, arrival, called, trail, now);
-    let input = O::Service::model().operation(O::NAME).map(OperationModel::input);
-    event.request_parameters = recorded(body, O::RECORDED, input);
+    let called = Called::new(O::Service::SOURCE, O::NAME, O::READ_ONLY);
+    let mut event = event::of_call(asked.caller, asked.arrival, called, trail, asked.now);
+    let input = asked.model.map(OperationModel::input);
+    event.request_parameters = recorded(asked.body, O::RECORDED, input);
     match outcome {
         Ok(answer) => {
-            let output = O::Service::model().operation(O::NAME).map(OperationModel::output);
+            let output = asked.model.map(OperationModel::output);
             event.response_elements = trail.answered(recorded(answer, O::ANSWER_RECORDED, output));
         }
         Err(fault) => event::mark_failed(&mut event, Some(fault)),
@@ -225,7 +241,7 @@ pub async fn refuse(
     identity: UserIdentity,
     fault: Fault,
 ) -> Fault {
-    let called = Called { source, name, read_only: false };
+    let called = Called { source: source.into(), name: name.into(), read_only: false };
     let account = identity.account_id.clone().unwrap_or_default();
     let now = server.clock.now();
     let mut event = event::blank(arrival, called, identity.into(), account.into(), now);
@@ -270,7 +286,7 @@ pub fn deployment_event(server: &Server, name: &str, region: &Region) -> Event {
 
 fn own_event(server: &Server, source: &str, name: &str, account: &str, region: &Region) -> Event {
     let arrival = Arrival::within(&*server.random, region, source);
-    let called = Called { source, name, read_only: false };
+    let called = Called { source: source.into(), name: name.into(), read_only: false };
     let identity = UserIdentity::service(account, source);
     let now = server.clock.now();
     let mut event = event::blank(&arrival, called, identity.into(), account.into(), now);
