@@ -21,7 +21,7 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(6);
 const COMMIT_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The one row that every commit locks: so there is one order of all commits.
-const LOCK: &str = "SELECT sequence, state FROM head FOR UPDATE";
+const LOCK: &str = "SELECT sequence, state FROM head ORDER BY sequence DESC LIMIT 1 FOR UPDATE";
 /// Statements of their own, so that their snapshots are of a moment at which the lock is held.
 const PLACE: &str = "SELECT (SELECT incarnation FROM nodes WHERE slot = $1), \
     (SELECT group_id FROM feed WHERE sequence = $2), compatible_from FROM schema_version";

@@ -190,10 +190,12 @@ impl Backend for Postgres {
             client
                 .batch_execute(
                     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                     SET LOCAL statement_timeout = 0",
+                     SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on",
                 )
                 .await?;
-            let head = client.query_opt("SELECT state FROM head", &[]).await?;
+            let head = client
+                .query_opt("SELECT state FROM head ORDER BY sequence DESC LIMIT 1", &[])
+                .await?;
             let state: Option<&[u8]> = head.as_ref().ok_or_else(no_head)?.get(0);
             let all = "SELECT key, revision FROM rows ORDER BY key";
             let rows = client.query_raw(all, std::iter::empty::<i64>()).await?;

@@ -208,6 +208,69 @@ async fn what_is_known_is_read_together_without_asking() {
     assert_eq!(conflicts, 20);
 }
 
+/// The tables may be migrated past a server that runs: it stops before it writes what newer ones do not
+/// understand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_too_old_by_now_writes_no_more() {
+    let server = databases::postgres();
+    let schema = fresh("migrated");
+    let backend = backend(&settings(server.port, &schema), "node").await.unwrap();
+    let next = |revision| commit(revision, &[("a", revision - 1)], &[("a", Some("1"))]);
+    let migrate = async |from: i32| {
+        let set = format!("SET version = 2, compatible_from = {from}");
+        server.execute(&format!("UPDATE {schema}.schema_version {set}")).await;
+    };
+    backend.commit(next(1)).await.unwrap();
+    migrate(1).await;
+    backend.commit(next(2)).await.unwrap();
+    migrate(2).await;
+    let late = backend.commit(next(3)).await;
+    assert!(matches!(late, Err(StoreError::ReadOnly(_))), "{late:?}");
+    assert!(backend.check_writable().is_err());
+    assert_eq!(backend.get(b"a").await.unwrap().unwrap().0.0, 2);
+}
+
+/// A snapshot that somebody keeps open for long, a dump for one, makes neither reads nor commits walk over
+/// all the versions of the head that it keeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_snapshot_makes_the_head_no_slower() {
+    let server = databases::postgres();
+    let schema = fresh("snapshot");
+    let settings = settings(server.port, &schema);
+    let backend = backend(&settings, "node").await.unwrap();
+    backend.commit(commit(1, &[("n", 0)], &[("n", Some("x"))])).await.unwrap();
+    let dump = server.administrator().await;
+    let open = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM pg_class";
+    dump.batch_execute(open).await.unwrap();
+    // Each in a transaction of its own, as commits are.
+    let many = format!(
+        "DO $$ BEGIN FOR n IN 1..3000 LOOP \
+         UPDATE {schema}.head SET sequence = sequence + 1; COMMIT; END LOOP; END $$"
+    );
+    server.execute(&many).await;
+    backend.commit(commit(2, &[("n", 1)], &[("n", Some("y"))])).await.unwrap();
+    let client = server.administrator().await;
+    let touched = async || {
+        // Told by each session once a second at most, when it has something to do.
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        for _ in 0..4 {
+            backend.get(b"n").await.unwrap();
+        }
+        let touched = "SELECT heap_blks_read + heap_blks_hit FROM pg_statio_user_tables \
+            WHERE schemaname = $1 AND relname = 'head'";
+        client.query_one(touched, &[&schema]).await.unwrap().get::<_, i64>(0)
+    };
+    let before = touched().await;
+    for revision in 3..23 {
+        let next = commit(revision, &[("n", revision - 1)], &[("n", Some("y"))]);
+        backend.commit(next).await.unwrap();
+        backend.get(b"n").await.unwrap();
+    }
+    let pages = touched().await - before;
+    assert!((20..2000).contains(&pages), "{pages} pages of the head for 44 reads and 20 commits");
+    dump.batch_execute("COMMIT").await.unwrap();
+}
+
 /// What is long past goes from the feed, a part after each group, and whoever holds some of it holds up
 /// nobody.
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,9 @@ const LEASE: &str = "60 seconds";
 /// Takes the slot that the node had, or else one that nobody has. Under the head's lock, so that
 /// nobody who loses a slot is in the middle of a commit.
 pub(super) async fn claim(client: &Client, node: &NodeIdentity) -> Result<Lease, Trouble> {
-    client.batch_execute("BEGIN; SELECT 1 FROM head FOR UPDATE").await?;
+    client
+        .batch_execute("BEGIN; SELECT 1 FROM head ORDER BY sequence DESC LIMIT 1 FOR UPDATE")
+        .await?;
     let removed = "SELECT 1 FROM removed WHERE id = $1";
     if client.query_opt(removed, &[&node.id]).await?.is_some() {
         return Err(removed_for_good(&node.id).into());

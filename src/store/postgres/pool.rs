@@ -26,17 +26,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const OWN_GROUPS: usize = 64;
 
 /// `head`'s sequence comes with every row: it tells that others have committed.
-const GET: &str =
-    "SELECT h.sequence, r.revision, r.value FROM head h LEFT JOIN rows r ON r.key = $1";
+const GET: &str = "SELECT h.sequence, r.revision, r.value \
+    FROM (SELECT sequence FROM head ORDER BY sequence DESC LIMIT 1) h \
+    LEFT JOIN rows r ON r.key = $1";
 const SCAN: &str = "SELECT key, revision, value FROM rows WHERE key >= $1 AND key < $2 \
     ORDER BY key LIMIT $3";
 /// From the group itself on that was told last, to see that it is the same one still.
 const FEED: &str = "SELECT h.sequence, f.sequence, \
-    CASE WHEN f.sequence > $1 THEN f.keys END, f.group_id FROM head h \
-    LEFT JOIN feed f ON f.sequence >= $1 AND f.sequence <= h.sequence AND h.sequence - $1 <= $2 \
+    CASE WHEN f.sequence > $1 THEN f.keys END, f.group_id \
+    FROM (SELECT sequence FROM head ORDER BY sequence DESC LIMIT 1) h LEFT JOIN feed f ON f.sequence >= $1 AND f.sequence <= h.sequence AND h.sequence - $1 <= $2 \
     ORDER BY f.sequence";
 const REVISIONS: &str = "SELECT key, revision FROM rows WHERE key = ANY($1)";
-const STATE: &str = "SELECT sequence, state FROM head";
+const STATE: &str = "SELECT sequence, state FROM head ORDER BY sequence DESC LIMIT 1";
 
 /// The questions that there are.
 #[derive(Clone, Copy, Debug)]

@@ -90,7 +90,7 @@ pub async fn discard_unfinished(settings: &Settings, cluster: [u8; 16]) -> Resul
         let client = &session.client;
         client.batch_execute("BEGIN").await?;
         let ours = "SELECT cluster = $1 AND NOT EXISTS (SELECT 1 FROM deployment) \
-            FROM head FOR UPDATE";
+            FROM head ORDER BY sequence DESC LIMIT 1 FOR UPDATE";
         let ours = client.query_opt(ours, &[&cluster.as_slice()]).await?;
         let is_ours = ours.and_then(|row| row.get::<_, Option<bool>>(0)).unwrap_or(false);
         Ok(client.batch_execute(if is_ours { DISCARD } else { "ROLLBACK" }).await?)
@@ -208,7 +208,11 @@ impl Question<'_> {
             }
             Self::Remove(id) => {
                 // The head's lock: none of its commits is under way.
-                client.batch_execute("BEGIN; SELECT 1 FROM head FOR UPDATE").await?;
+                client
+                    .batch_execute(
+                        "BEGIN; SELECT 1 FROM head ORDER BY sequence DESC LIMIT 1 FOR UPDATE",
+                    )
+                    .await?;
                 client.execute(REMOVE, &[&id]).await?;
                 client.batch_execute("COMMIT").await?;
                 client.query("SELECT 1 FROM removed WHERE id = $1", &[&id]).await?
@@ -219,7 +223,11 @@ impl Question<'_> {
                 let (before, revision) = (signed(before), signed(new.revision));
                 let document = &*new.document;
                 // As with commits: who removes a node waits for this, or this finds it removed.
-                client.batch_execute("BEGIN; SELECT 1 FROM head FOR UPDATE").await?;
+                client
+                    .batch_execute(
+                        "BEGIN; SELECT 1 FROM head ORDER BY sequence DESC LIMIT 1 FOR UPDATE",
+                    )
+                    .await?;
                 if client.query_opt(IS_NODE, &[&i32::from(slot), &incarnation]).await?.is_none() {
                     return Err(fenced().into());
                 }

@@ -10,6 +10,9 @@ pub(super) const VERSION: i32 = 1;
 const OLDEST_SERVER: i32 = 150_000;
 
 /// `compatible_from`: the oldest server's version that may serve with these tables.
+///
+/// `head` has one row, and a dead one for each commit that a snapshot somewhere still keeps: the way
+/// to the newest is over its key, and no other key may have all of them to look through.
 const TABLES: &str = "
 CREATE TABLE schema_version (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -17,8 +20,7 @@ CREATE TABLE schema_version (
     compatible_from int NOT NULL
 );
 CREATE TABLE head (
-    one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    sequence bigint NOT NULL,
+    sequence bigint PRIMARY KEY,
     state bytea,
     cluster bytea
 );

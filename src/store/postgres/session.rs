@@ -19,7 +19,8 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The server ends on its own what lost its client: a transaction that holds the head's lock must not
 /// hold up the other nodes.
-const SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+/// Statements are planned once, perhaps while the tables are small, and kept when they have grown.
+const SETTINGS: &str = "SET enable_seqscan = off; SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
     SET idle_in_transaction_session_timeout = '3s'; SET client_min_messages = warning; \
     SET default_transaction_isolation = 'read committed'; SET standard_conforming_strings = on; ";
 
@@ -195,7 +196,9 @@ impl Connector {
     }
 
     async fn check_cluster(&self, client: &Client) -> Result<(), Trouble> {
-        let row = client.query_opt("SELECT cluster FROM head", &[]).await?;
+        let row = client
+            .query_opt("SELECT cluster FROM head ORDER BY sequence DESC LIMIT 1", &[])
+            .await?;
         let gone = || StoreError::Corrupt("the database's head is gone".into());
         let found: Option<Vec<u8>> = row.ok_or_else(gone)?.get(0);
         let why = match found.as_deref() {
