@@ -8,6 +8,9 @@ use std::process::Child;
 use std::time::Duration;
 use tokio_postgres::{Client, Config, NoTls};
 
+/// What a server logs that takes writes.
+const READY: &str = "database system is ready to accept connections";
+
 /// The connections of our servers.
 const OURS: &str = "pg_stat_activity WHERE application_name = 'claviger'";
 
@@ -29,7 +32,20 @@ pub struct BaseBackup(PathBuf);
 impl BaseBackup {
     /// A second server, with these files.
     pub fn serve(self) -> Postgres {
-        Postgres::serve(self.0).expect("a free port")
+        Postgres::serve(self.0, READY).expect("a free port")
+    }
+
+    /// A standby, which follows the server that these files are of.
+    pub fn follow(self, primary: &Postgres) -> Postgres {
+        let file = |name: &str| self.0.join("data").join(name);
+        std::fs::write(file("standby.signal"), "").unwrap();
+        guard::give(&file("standby.signal"));
+        let settings = file("postgresql.auto.conf");
+        let before = std::fs::read_to_string(&settings).unwrap();
+        let primary = format!("primary_conninfo = '{}?sslmode=disable'", primary.url("postgres"));
+        std::fs::write(&settings, format!("{before}\n{primary}\n")).unwrap();
+        let ready = "database system is ready to accept read-only connections";
+        Postgres::serve(self.0, ready).expect("a free port")
     }
 }
 
@@ -63,11 +79,11 @@ impl Postgres {
         let rule = "hostnossl all +tls_only all reject\n";
         std::fs::write(&hba, format!("{rule}{rest}")).unwrap();
 
-        Self::serve(directory)
+        Self::serve(directory, READY)
     }
 
-    /// Of a directory whose `data` is filled.
-    fn serve(directory: PathBuf) -> Option<Self> {
+    /// Of a directory whose `data` is filled. `ready`: what the server logs then.
+    fn serve(directory: PathBuf, ready: &str) -> Option<Self> {
         let file = |name: &str| directory.join(name);
         let text = |name: &str| directory.join(name).to_str().unwrap().to_owned();
         let server = program("postgres");
@@ -94,7 +110,6 @@ impl Postgres {
             arguments.extend(["-c".to_owned(), setting]);
         }
         let log = file("server.log");
-        let ready = "database system is ready to accept connections";
         let guard = guard::start(&directory, "QUIT", &server, &arguments, &log, ready)?;
         let guards = vec![guard];
         Some(Self { port, ca_file: files.ca, log, directory, arguments, guards })
@@ -139,11 +154,15 @@ impl Postgres {
         // The guard still waits for the one before, so that its number is not free; the server would
         // take it for alive. There is none after an orderly end.
         let _ = std::fs::remove_file(data.join("postmaster.pid"));
-        let ready = "database system is ready to accept connections";
         let server = program("postgres");
         let started =
-            guard::start(&self.directory, "QUIT", &server, &self.arguments, &self.log, ready);
+            guard::start(&self.directory, "QUIT", &server, &self.arguments, &self.log, READY);
         self.guards.push(started.expect("the port is its own"));
+    }
+
+    /// Ends it at once and for good.
+    pub fn kill(&self) {
+        signal(self.process(), Signal::KILL);
     }
 
     /// Ends it by this signal (KILL, QUIT for an immediate and INT for a fast end), and starts it again after

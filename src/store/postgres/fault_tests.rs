@@ -1,6 +1,8 @@
 //! What becomes of commits and reads when the database or the way to it fails.
 use super::Settings;
-use super::databases::{self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, Postgres as Server, fresh};
+use super::databases::{
+    self, ADMINISTRATOR, ADMINISTRATOR_PASSWORD, HOST, Postgres as Server, fresh,
+};
 use super::proxy::{Mode, Proxy};
 use super::tests::{Thing, backend, get, put, settings, store, store_within};
 use crate::store::suite::commit;
@@ -169,6 +171,10 @@ async fn back(store: &Store) {
 /// Writers that count, each in a row of its own, what they were told is written.
 async fn outage(server: &mut Server, fault: impl AsyncFnOnce(&mut Server)) {
     let settings = settings(server.port, &fresh("outage"));
+    outage_of(settings, async || fault(server).await).await;
+}
+
+async fn outage_of(settings: Settings, fault: impl AsyncFnOnce()) {
     let store = Arc::new(store(&settings, "node").await.unwrap());
     let stop = Arc::new(AtomicBool::new(false));
     let counts: Vec<_> = (0..8).map(|_| Arc::new(AtomicU64::new(0))).collect();
@@ -190,7 +196,7 @@ async fn outage(server: &mut Server, fault: impl AsyncFnOnce(&mut Server)) {
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    fault(server).await;
+    fault().await;
     back(&store).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     stop.store(true, Ordering::SeqCst);
@@ -218,6 +224,28 @@ async fn killed_and_restarted_it_has_all_that_was_acknowledged() {
 async fn stopped_for_a_while_it_goes_on() {
     let mut server = Server::start();
     outage(&mut server, async |server| server.pause(Duration::from_secs(5)).await).await;
+}
+
+/// The primary is lost for good, and the standby that its commits wait for takes over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_takes_over_has_all_that_was_acknowledged() {
+    let primary = Server::start();
+    let standby = primary.base_backup().follow(&primary);
+    primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+    primary.execute("SELECT pg_reload_conf()").await;
+    let client = primary.administrator().await;
+    let is_in_step = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+    for _ in 0..100 {
+        if client.query_one(is_in_step, &[]).await.unwrap().get::<_, i64>(0) == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    outage_of(several([primary.port, standby.port], "outage".into()), async || {
+        primary.kill();
+        standby.execute("SELECT pg_promote()").await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,6 +302,14 @@ async fn stale_sessions_are_left() {
     backend.commit(commit(2, &[("n", 1)], &[("n", Some("y"))])).await.unwrap();
 }
 
+/// A URL with two hosts.
+fn several(ports: [u16; 2], schema: String) -> Settings {
+    let [first, second] = ports;
+    let one = settings(first, &schema);
+    let both = format!("@{HOST}:{first},{HOST}:{second}/");
+    Settings { url: one.url.replace(&format!("@{HOST}:{first}/"), &both), ..one }
+}
+
 /// Of several hosts one is silent: that it accepts connections and says nothing more, and that it does so
 /// in the middle of its work, keeps nobody from the other one.
 #[tokio::test(flavor = "multi_thread")]
@@ -281,18 +317,13 @@ async fn a_silent_host_is_passed_over() {
     let server = databases::postgres();
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = Proxy::before(server.port).await;
-    let url = settings(server.port, "x").url;
-    let several = |first: u16, schema: String| {
-        let hosts = format!("@127.0.0.1:{first},127.0.0.1:{}/", server.port);
-        let url = url.replace(&format!("@127.0.0.1:{}/", server.port), &hosts);
-        Settings { url, schema, ..settings(server.port, "x") }
-    };
-    let first = several(silent.local_addr().unwrap().port(), fresh("silent"));
-    let opened = store(&first, "node").await.unwrap();
+    let first = silent.local_addr().unwrap().port();
+    let opened = store(&several([first, server.port], fresh("silent")), "node").await.unwrap();
     put(&opened, "x", "1").await.unwrap();
     assert_eq!(get(&opened, "x").await.unwrap().as_deref(), Some("1"));
 
-    let opened = store(&several(proxy.port, fresh("silenced")), "node").await.unwrap();
+    let behind = several([proxy.port, server.port], fresh("silenced"));
+    let opened = store(&behind, "node").await.unwrap();
     put(&opened, "x", "1").await.unwrap();
     proxy.set(Mode::Stall);
     back(&opened).await;

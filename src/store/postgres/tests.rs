@@ -116,6 +116,55 @@ async fn a_database_that_is_not_ours_is_refused() {
     assert!(super::tests::backend(&far, "a").await.is_err(), "without TLS over the network");
 }
 
+/// What the URL says is done or refused, also where TLS is not needed; what it should not have said is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_cannot_be_followed_is_refused() {
+    let plain = settings(databases::postgres().port, &fresh("url"));
+    let refused = async |more: &str| {
+        let url = format!("{}{more}", plain.url);
+        match backend(&Settings { url, ..plain.clone() }, "a").await.map(drop) {
+            Err(StoreError::Unavailable(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(refused("?sslmode=require").await.contains("no authorities"));
+    let text = refused("?sslmodus=require").await;
+    assert!(text.contains("sslmodus") && !text.contains("of the test"), "{text}");
+    backend(&plain, "a").await.unwrap();
+}
+
+/// A number that somebody wrote into the database does not become this node's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_revision_is_not_gone_on_from() {
+    let server = databases::postgres();
+    let schema = fresh("high");
+    let settings = settings(server.port, &schema);
+    let running = store(&settings, "a").await.unwrap();
+    for name in ["a", "b"] {
+        put(&running, name, "1").await.unwrap();
+    }
+    let set = async |revision: &str| {
+        let sql =
+            format!("UPDATE {schema}.rows SET revision = {revision} WHERE key = 'thing\\000a'");
+        server.execute(&sql).await;
+    };
+    server.execute(&format!("CREATE TABLE {schema}.old AS SELECT * FROM {schema}.rows")).await;
+    set("9223372036854774784").await;
+    let read = get(&running, "a").await;
+    assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");
+    let mut blind = running.begin();
+    blind.put(&["a"], thing("2")).unwrap();
+    let written = blind.commit().await;
+    assert!(matches!(written, Err(StoreError::Corrupt(_))), "{written:?}");
+    put(&running, "b", "2").await.unwrap();
+    set(&format!("(SELECT revision FROM {schema}.old WHERE key = 'thing\\000a')")).await;
+    drop(running);
+    assert_eq!(
+        get(&store(&settings, "a").await.unwrap(), "b").await.unwrap().as_deref(),
+        Some("2")
+    );
+}
+
 /// What an attacker with the database can do to rows is detected, at the latest at the next start.
 #[tokio::test(flavor = "multi_thread")]
 async fn tampering_is_detected() {

@@ -1,6 +1,6 @@
 //! How nodes come and go, and what of the root of trust they share.
 use super::support::{Nodes, ids, nodes_command};
-use crate::client::get;
+use crate::client::{Failed, get};
 use crate::harness::{machine, now, wait_until};
 use crate::roots::recovery;
 use crate::roots::support::{Work, command, root, root_json, root_of};
@@ -73,6 +73,14 @@ pub fn nodes_are_listed_and_one_that_is_removed_ends_for_good() {
         events.iter().filter(|event| event["eventName"] == "RemoveNode").collect();
     // Two that were refused: one of them began.
     assert_eq!(of_removal.len(), 4, "{of_removal:#?}");
+    // One that writes no more until it is restarted is to be sent no calls.
+    assert_eq!(get(served[0].address, "/readyz").unwrap().status, 200);
+    nodes.execute("UPDATE head SET state = '\\x00'");
+    let made = nodes.all[0].client(&served[0]).kms("CreateKey", serde_json::json!({}));
+    assert!(matches!(made, Err(Failed::Fault { status: 500.., .. })), "{made:?}");
+    let ready = get(served[0].address, "/readyz").unwrap();
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("store takes no writes"), "{}", ready.text());
 }
 
 pub fn a_copy_of_a_nodes_directory_takes_its_place() {
