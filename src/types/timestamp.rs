@@ -221,8 +221,8 @@ mod tests {
 
     #[test]
     fn iso_is_what_strftime_writes() {
-        // Some 200 000 moments of all years, whole seconds among them.
-        let all = (EARLIEST_MS..=LATEST_MS).step_by(1_576_800_123);
+        // Some 40 000 moments of all years, whole seconds among them.
+        let all = (EARLIEST_MS..=LATEST_MS).step_by(7_884_000_617);
         for ms in all.flat_map(|ms| [ms, ms - ms.rem_euclid(MS)]).chain([LATEST_MS, 0, -1]) {
             let moment = Timestamp(ms.max(EARLIEST_MS));
             let format = match moment.0 % MS {
