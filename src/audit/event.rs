@@ -2,14 +2,13 @@
 //!
 //! What a client can make long is cut when the record is written, so no caller can forget it.
 
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-use super::AuditError;
 use super::segment::MAX_EVENT_BYTES;
+use super::{AuditError, line};
 use crate::types::Timestamp;
 
 pub const EVENT_VERSION: &str = "1.11";
@@ -76,11 +75,12 @@ pub struct Event {
 impl Event {
     /// The record as one line of JSON. One over the log's limit goes without its request and
     /// response, as in CloudTrail: being too long is no way out of being recorded.
-    pub fn to_json(&self) -> Result<Bytes, AuditError> {
+    pub fn to_json(&self) -> Result<Vec<u8>, AuditError> {
         let encode = |event: &Self| {
+            // Nearly all fit.
             let mut json = Vec::with_capacity(2048);
-            let encoded = serde_json::to_writer(&mut json, event);
-            encoded.map(|()| Bytes::from(json)).map_err(|error| AuditError::Encode(error.into()))
+            let encoded = line::write(event, &mut json);
+            encoded.map(|()| json).map_err(|error| AuditError::Encode(error.into()))
         };
         let json = encode(self)?;
         if json.len() <= MAX_EVENT_BYTES {
@@ -229,20 +229,28 @@ fn cut(text: &str, cap: usize) -> &str {
     text.get(..text.floor_char_boundary(cap)).unwrap_or(text)
 }
 
+pub(super) fn cut_text(text: &str) -> &str {
+    cut(text, MAX_TEXT_BYTES)
+}
+
+pub(super) fn cut_name(name: &str) -> &str {
+    cut(name, MAX_NAME_BYTES)
+}
+
 fn text<S: Serializer>(value: &str, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(cut(value, MAX_TEXT_BYTES))
+    to.serialize_str(cut_text(value))
 }
 
 fn name<S: Serializer>(value: &str, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(cut(value, MAX_NAME_BYTES))
+    to.serialize_str(cut_name(value))
 }
 
 fn optional_text<S: Serializer>(value: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().map(|value| cut(value, MAX_TEXT_BYTES)).serialize(to)
+    value.as_deref().map(cut_text).serialize(to)
 }
 
 fn optional_name<S: Serializer>(value: &Option<SmolStr>, to: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().map(|value| cut(value, MAX_NAME_BYTES)).serialize(to)
+    value.as_deref().map(cut_name).serialize(to)
 }
 
 /// Times in records are whole seconds, `2026-01-01T00:00:00Z`; the milliseconds are not kept.

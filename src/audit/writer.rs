@@ -10,12 +10,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Chain, Head};
-use super::gather::{self, Gather};
+use super::gather::{self, Gather, Wanted};
 use super::recover::{self, Active, Opened};
 use super::segment::{self, MAX_BATCH_BYTES, MAX_EVENT_BYTES, MAX_LINE_BYTES};
 use super::space::{self, Ahead};
@@ -73,7 +73,7 @@ impl Drop for Batch {
 
 pub(super) enum Request {
     Append {
-        event: Bytes,
+        event: Vec<u8>,
         done: oneshot::Sender<Answer>,
     },
     Close(oneshot::Sender<Result<(), AuditError>>),
@@ -97,6 +97,8 @@ pub(super) struct Writer {
     waiters: Vec<Waiter>,
     failed: Option<AuditError>,
     gather: Gather,
+    /// Shared with `Log::send`.
+    wanted: Arc<Wanted>,
     _lock: File,
 }
 
@@ -122,12 +124,17 @@ impl Writer {
             waiters: Vec::new(),
             failed: None,
             gather: Gather::default(),
+            wanted: Arc::default(),
             _lock: lock,
         }
     }
 
     pub(super) fn durable(&self) -> Arc<Mutex<Head>> {
         Arc::clone(&self.durable)
+    }
+
+    pub(super) fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted)
     }
 
     /// Runs until the log is closed or dropped.
@@ -140,16 +147,11 @@ impl Writer {
                 break;
             }
             if self.gather.waits(requests.len(), in_company) {
-                for _ in 0..gather::LOOKS {
-                    std::thread::sleep(gather::LOOK);
-                    while requests.len() < MAX_BATCH_RECORDS
-                        && let Ok(request) = self.queue.try_recv()
-                    {
-                        requests.push(request);
-                    }
-                    if requests.len() >= gather::FULL {
-                        break;
-                    }
+                self.wait_for_company(requests.len());
+                while requests.len() < MAX_BATCH_RECORDS
+                    && let Ok(request) = self.queue.try_recv()
+                {
+                    requests.push(request);
                 }
                 self.gather.learn(requests.len());
             }
@@ -173,6 +175,22 @@ impl Writer {
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the audit log was not closed cleanly");
         }
+    }
+
+    /// Sleeps until the queue has so many records that the batch with these is full, or for as long as
+    /// a batch waits at most.
+    #[expect(clippy::disallowed_methods, reason = "elapsed time, not a moment")]
+    fn wait_for_company(&self, records: usize) {
+        let missing = gather::FULL.saturating_sub(records);
+        let began = Instant::now();
+        self.wanted.set(missing);
+        while self.queue.len() < missing
+            && let Some(left) = gather::LONGEST.checked_sub(began.elapsed())
+        {
+            // Woken by whoever adds the last one that is missing; or for nothing, and then once more.
+            std::thread::park_timeout(left);
+        }
+        self.wanted.clear();
     }
 
     fn add(&mut self, event: &[u8], done: oneshot::Sender<Answer>) {

@@ -1,11 +1,11 @@
 //! Parts of a call that are calls themselves: what goes to another region of the deployment, where
 //! multi-Region keys are too, and each of the requests that one call stands for.
-use super::{Call, Operation, Server, Service, pipeline};
+use super::pipeline::{self, Asked};
+use super::{Call, Operation, Server, Service};
 use crate::audit::{Event, EventType};
 use crate::types::{AccountId, Arn, Region};
 use crate::wire::{self, ServiceError};
 use serde_json::{Value, json};
-use smol_str::format_smolstr;
 use std::sync::Arc;
 
 type ErrorOf<O> = <<O as Operation>::Service as Service>::Error;
@@ -63,16 +63,10 @@ impl<'a> Call<'a> {
         };
         let answer = outcome.as_ref().map(shown).map_err(ServiceError::fault);
         let (answer, body) = (answer.as_deref(), said(request));
-        let mut event = pipeline::finish::<O>(
-            self.caller,
-            self.arrival,
-            body.as_bytes(),
-            &mut trail,
-            self.now,
-            answer,
-        );
+        let asked = Asked::of::<O>(self.caller, self.arrival, body.as_bytes(), self.now);
+        let mut event = pipeline::finish::<O>(asked, &mut trail, answer);
         event.aws_region = self.region.as_str().into();
-        event.event_id = format_smolstr!("{}", self.random().uuid());
+        event.event_id = self.server.random.request_id();
         self.trail.contain(&mut trail);
         match outcome {
             // A change is undone with the rest if the call fails after all.

@@ -8,7 +8,6 @@ use crate::audit::{AuditError, Event};
 use crate::nodes::{ThisNode, Turn};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +69,10 @@ impl Outbox {
             event.store_revision = Some(server.store.acknowledged());
         }
         let outcome = record_all(server, &mut events).await;
-        self.log_fails.store(outcome.is_err(), Ordering::SeqCst);
+        // Written only when it changes: every call on every core reads it.
+        if self.log_fails.load(Ordering::SeqCst) != outcome.is_err() {
+            self.log_fails.store(outcome.is_err(), Ordering::SeqCst);
+        }
         match (&outcome, id) {
             (Ok(()), Some(id)) => hold(&self.logged).push(id.to_owned()),
             (Err(_), Some(id)) => hold(&self.refused).push((id.to_owned(), events)),
@@ -179,7 +181,13 @@ impl Outbox {
 /// Gives the log all of them at the same time, so that they share one sync; keeps those that it refused. They may
 /// be of two batches, of which the disk had space for one: what the log has, it must not be given again.
 async fn record_all(server: &Server, events: &mut Vec<Event>) -> Result<(), AuditError> {
-    let outcomes = join_all(events.iter().map(|event| server.audit.record(event))).await;
+    // Most calls have one.
+    if let [event] = events.as_slice() {
+        server.audit.record(event).await?;
+        events.clear();
+        return Ok(());
+    }
+    let outcomes = server.audit.record_all(events).await;
     let mut refused = outcomes.iter().map(Result::is_err);
     events.retain(|_| refused.next().unwrap_or(true));
     outcomes.into_iter().collect()

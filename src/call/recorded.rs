@@ -1,7 +1,7 @@
 //! What of a request and of its answer the event shows.
-use crate::audit;
+use crate::audit::{self, Shown};
 use crate::types::Timestamp;
-use crate::wire::model::Shape;
+use crate::wire::model::{Member, Shape};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -13,28 +13,21 @@ pub(super) fn recorded(body: &[u8], allowed: &[&str], shape: Option<&Shape>) -> 
         return None;
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let mut picked = Value::Object(Members(allowed).deserialize(&mut json).ok()?);
+    let shown = Members { allowed, shape }.deserialize(&mut json).ok()?;
     json.end().ok()?;
-    if let Some(shape) = shape {
-        spell_dates(&mut picked, shape);
-    }
-    Some(audit::parameters(&picked, allowed)).filter(|v| !v.is_null())
+    (!shown.is_empty()).then_some(Value::Object(shown))
 }
 
-/// The members of an object whose names stand at the beginning of an entry of the list.
+/// The members of an object that may be shown.
 #[derive(Clone, Copy)]
-struct Members<'a>(&'a [&'a str]);
+struct Members<'a> {
+    allowed: &'a [&'a str],
+    shape: Option<&'a Shape>,
+}
 
-/// A member's name, if it is one of these.
+/// A member's name: how it is shown, if it may be, and what the model says of its value.
 #[derive(Clone, Copy)]
 struct Name<'a>(Members<'a>);
-
-impl Members<'_> {
-    fn wants(self, name: &str) -> bool {
-        let of = |entry: &&str| entry.split(['.', '=', ':']).next() == Some(name);
-        self.0.iter().any(of)
-    }
-}
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
     type Value = Map<String, Value>;
@@ -52,34 +45,42 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut picked = Map::new();
+        let mut all = Map::new();
         while let Some(name) = members.next_key_seed(Name(self))? {
-            match name {
-                Some(name) => drop(picked.insert(name, members.next_value()?)),
-                None => drop(members.next_value::<IgnoredAny>()?),
+            let Some((shown, shape)) = name else {
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let mut value = members.next_value()?;
+            if let Some(shape) = shape {
+                spell_dates(&mut value, shape);
             }
+            all.extend(shown.member(value));
         }
-        Ok(picked)
+        Ok(all)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Option<String>;
+impl<'de, 'a> DeserializeSeed<'de> for Name<'a> {
+    type Value = Option<(Shown<'a>, Option<&'a Shape>)>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
         json.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Name<'_> {
-    type Value = Option<String>;
+impl<'a> Visitor<'_> for Name<'a> {
+    type Value = Option<(Shown<'a>, Option<&'a Shape>)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.wants(name).then(|| name.to_owned()))
+        let Self(Members { allowed, shape }) = self;
+        let Some(shown) = Shown::of(name, allowed) else { return Ok(None) };
+        let member = shape.and_then(|shape| shape.member(name));
+        Ok(Some((shown, member.map(Member::shape))))
     }
 }
 

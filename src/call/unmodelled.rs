@@ -77,7 +77,7 @@ async fn log<U: Unmodelled>(
     trail: &mut Trail,
     outcome: Result<(U::Answer, Value), Fault>,
 ) -> Result<U::Answer, Fault> {
-    let called = Called { source: U::SOURCE, name: U::NAME, read_only: true };
+    let called = Called::new(U::SOURCE, U::NAME, true);
     let mut event = event::of_call(caller, arrival, called, trail, now);
     event.request_parameters = Some(unmodelled.parameters());
     match &outcome {
