@@ -244,7 +244,7 @@ async fn an_open_snapshot_makes_the_head_no_slower() {
     dump.batch_execute(open).await.unwrap();
     // Each in a transaction of its own, as commits are.
     let many = format!(
-        "DO $$ BEGIN FOR n IN 1..3000 LOOP \
+        "DO $$ BEGIN FOR n IN 1..10000 LOOP \
          UPDATE {schema}.head SET sequence = sequence + 1; COMMIT; END LOOP; END $$"
     );
     server.execute(&many).await;
@@ -267,7 +267,7 @@ async fn an_open_snapshot_makes_the_head_no_slower() {
         backend.get(b"n").await.unwrap();
     }
     let pages = touched().await - before;
-    assert!((20..2000).contains(&pages), "{pages} pages of the head for 44 reads and 20 commits");
+    assert!((20..300).contains(&pages), "{pages} pages of the head for 24 reads and 20 commits");
     dump.batch_execute("COMMIT").await.unwrap();
 }
 
@@ -326,7 +326,7 @@ async fn the_feed_tells_every_group_in_order() {
     server.execute(&format!("DELETE FROM {schema}.feed WHERE sequence < 3")).await;
     assert_eq!(since(1).await.what, Changed::Everything, "what was trimmed is not known");
     assert_eq!(since(2).await.what, keys(&["c"]));
-    assert!(matches!(feed.since(4).await, Err(StoreError::Corrupt(_))), "the database went back");
     backend.clear().await.unwrap();
     assert_eq!(since(3).await.what, Changed::Everything);
+    assert!(matches!(feed.since(5).await, Err(StoreError::Corrupt(_))), "the database went back");
 }
