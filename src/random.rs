@@ -1,4 +1,5 @@
 //! Where randomness enters. Injected like the clock, so that a seeded test repeats byte for byte.
+use smol_str::SmolStr;
 use std::fmt::Debug;
 use std::sync::Mutex;
 
@@ -19,9 +20,14 @@ impl dyn Random + '_ {
     }
     /// A random (version 4) UUID.
     pub fn uuid(&self) -> uuid::Uuid {
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+    /// The same as text, for what need only be unique: requests and events.
+    pub fn request_id(&self) -> SmolStr {
         let mut bytes = [0; 16];
         self.fill_id(&mut bytes);
-        uuid::Builder::from_random_bytes(bytes).into_uuid()
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        SmolStr::new(id.hyphenated().encode_lower(&mut [0; uuid::fmt::Hyphenated::LENGTH]))
     }
     /// `count` characters drawn evenly from `alphabet` (at most 256 of them).
     pub fn text(&self, count: usize, alphabet: &[u8]) -> String {
@@ -83,6 +89,17 @@ impl Random for SeededRandom {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_requests_are_uuids_and_no_two_are_alike() {
+        let random: &dyn Random = &SystemRandom;
+        let ids: std::collections::HashSet<SmolStr> =
+            std::iter::repeat_with(|| random.request_id()).take(1000).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in ids {
+            assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 4, "{id}");
+        }
+    }
 
     #[test]
     fn text_uses_the_whole_alphabet_and_only_it() {

@@ -48,7 +48,7 @@ async fn create(world: &Arc<World>, count: usize) -> Outcome<()> {
         let world = world.clone();
         calls.spawn(async move {
             let arrival = Arrival { event_id: format!("{n:036}").into(), ..world.arrival.clone() };
-            let reply = (create.run)(&world.server, &world.caller, &arrival, &creation(n)).await;
+            let reply = create.run(&world.server, &world.caller, &arrival, &creation(n)).await;
             reply.map(drop).map_err(|fault| format!("{fault:?}"))
         });
         if calls.len() >= AT_ONCE
@@ -235,7 +235,7 @@ async fn writes(dir: &Path) -> Outcome<()> {
                 "ClientRequestToken": format!("{n:036}"),
             });
             let body = body.to_string().into_bytes();
-            let reply = (put.run)(&world.server, &world.caller, &arrival, &body).await;
+            let reply = put.run(&world.server, &world.caller, &arrival, &body).await;
             reply.map(drop).map_err(|fault| format!("{fault:?}").into())
         }
     })

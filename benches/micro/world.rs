@@ -114,7 +114,7 @@ impl World {
     }
 
     pub async fn run(&self, entry: &Entry, body: &[u8]) -> Outcome<Vec<u8>> {
-        let reply = (entry.run)(&self.server, &self.caller, &self.arrival, body).await;
+        let reply = entry.run(&self.server, &self.caller, &self.arrival, body).await;
         reply.map_err(|fault| format!("{}: {fault:?}", entry.name).into())
     }
 

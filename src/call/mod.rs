@@ -25,7 +25,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use event::{Arrival, Via, identity};
 pub use heavy::Heavy;
 pub use operation::{
-    Empty, Entry, Operation, OperationError, Reply, Run, Service, ServiceTable, Speech,
+    Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
 };
 pub use outbox::{Outbox, Part, ReplayError, inherit, owners, replay};
 pub use pipeline::{Unlogged, refuse, service_event};

@@ -126,6 +126,9 @@ fn builder<H>(
         .http1()
         // Not `max_headers`, which is slower than hyper's constant 100: `exchange` counts them.
         .max_buf_size(limits.max_header_bytes.max(super::limits::LEAST_HEADER_BYTES))
+        // A call ends whether or not its client is still there: looking for that at each request costs a
+        // read, and a buffer for it.
+        .half_close(true)
         // `progress` has a deadline for heads that costs no timer per request.
         .header_read_timeout(None);
     builder

@@ -2,14 +2,14 @@
 //! operation, and back again in the protocol that was spoken.
 use super::answer::{Answer, respond};
 use super::entrance::{Entrance, Malformed};
-use super::shares::Shares;
+use super::shares::{Share, Shares};
 use super::stand_in::{Somebody, StandIn};
 use super::unbroken::Unbroken;
 use super::{Admin, DevTools, Handler, Incoming, Refusal, issuer, machine_credentials};
 use crate::api;
 use crate::audit::{TlsDetails, UserIdentity};
 use crate::authorize::Caller;
-use crate::call::{self, Arrival, Entry, Server, ServiceTable, Speech};
+use crate::call::{self, Arrival, Entry, Server, ServiceTable, Speech, Unlogged};
 use crate::identity::{Callers, Credentials, Unknown};
 use crate::sigv4::{self, AuthError, Claim, SigningKeyCache};
 use crate::store::Freshness;
@@ -17,23 +17,31 @@ use crate::types::{AccountId, Arn, Principal, Region};
 use crate::wire::query::Form;
 use crate::wire::{Fault, Protocol, query};
 use bytes::Bytes;
-use http::{Method, Response, header, request::Parts};
-use smol_str::format_smolstr;
+use http::{HeaderName, Method, Response, header, request::Parts};
+use smol_str::SmolStr;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How far a client's clock may be off, in seconds (aws-general reference: five minutes; STS and
 /// IAM take fifteen).
 const SKEW_SECONDS: i64 = 300;
 const GLOBAL_SKEW_SECONDS: i64 = 900;
-/// Calls under way at once. Each holds at most a body and an answer: a few hundred MiB in all.
-const CALLS: usize = 1024;
-/// Of which those whose caller is known may be so many: the rest are on their way to it.
-const SHARED_CALLS: usize = CALLS - 128;
+/// Calls under way at once of which it is known whose they are. Each holds at most a body and an answer: a
+/// few hundred MiB in all.
+const CALLS: usize = 896;
+/// And requests of which it is not, or that are being refused: what strangers send takes no place from
+/// those who are known.
+const STRANGERS: usize = 128;
+/// How long a request waits for such a place. To find out whose a request is takes microseconds: who waits
+/// longer stands behind a crowd.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";
+/// Names the operation of a JSON service.
+const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// The API of a server.
 #[derive(Clone, Debug)]
@@ -42,9 +50,9 @@ pub struct Front(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     server: Arc<Server>,
-    /// Places for calls under way.
-    calls: Arc<Semaphore>,
-    /// And how many of them each account may have.
+    /// Places for requests of which it is not known yet whose they are.
+    strangers: Arc<Semaphore>,
+    /// Places for calls under way, and how many of them each account may have.
     shares: Arc<Shares>,
     signing_keys: Arc<SigningKeyCache>,
     callers: Arc<Callers>,
@@ -58,12 +66,32 @@ struct Inner {
 
 /// Which operation a request is for, in which protocol.
 pub(super) struct Target {
-    pub(super) service: &'static ServiceTable,
-    /// None if the service has no operation of that name.
-    pub(super) entry: Option<&'static Entry>,
-    name: String,
+    pub(super) meant: Meant,
+    name: SmolStr,
     /// The decoded parameters of a Query request.
     form: Option<Form>,
+}
+
+/// A service, and its operation if it has one of that name.
+#[derive(Clone, Copy)]
+pub(super) struct Meant {
+    pub(super) service: &'static ServiceTable,
+    pub(super) entry: Option<&'static Entry>,
+}
+
+/// How far a request has come.
+enum Stage {
+    Answered(Response<Bytes>),
+    /// Its call is done, and nobody may be told before that is in the log.
+    Unlogged(Unlogged, Rest),
+}
+
+/// What there is left of a request while it waits for the log.
+struct Rest {
+    began: Instant,
+    request_id: SmolStr,
+    meant: Meant,
+    _share: Share,
 }
 
 impl Handler for Front {
@@ -73,28 +101,25 @@ impl Handler for Front {
         {
             return response;
         }
-        let Ok(permit) = self.0.calls.clone().try_acquire_owned() else {
-            return shed(&request);
-        };
+        let Some(place) = self.0.enter().await else { return shed(&request) };
         // A client that goes away must not leave a call half done. The call takes its place with it, so
         // that clients who go away cannot pile calls up.
         let inner = self.0.clone();
         let answer = Unbroken::new(async move {
-            let response = inner.answer_all(request).await;
-            drop(permit);
-            response
+            // All that the first part needed is freed before the wait for the log, and still in the core's
+            // cache when the next request takes it.
+            match Box::pin(inner.answer_all(request, place)).await {
+                Stage::Answered(response) => response,
+                Stage::Unlogged(unlogged, rest) => inner.conclude(unlogged, rest).await,
+            }
         });
         match answer.await {
             Ok(response) => response,
             // The panic's own message has been logged where it happened.
             Err(_) => {
                 tracing::error!("a call panicked");
-                let answer = Answer {
-                    protocol: Protocol::Json,
-                    target: None,
-                    outcome: Err(Fault::internal()),
-                };
-                respond(answer, "")
+                let outcome = Err(Fault::internal());
+                respond(Answer { protocol: Protocol::Json, meant: None, outcome }, "")
             }
         }
     }
@@ -106,14 +131,14 @@ impl Handler for Front {
 
 impl Front {
     pub fn new(server: Arc<Server>, admin: Option<Admin>, dev: Option<DevTools>) -> Self {
-        let calls = Arc::new(Semaphore::new(CALLS));
-        let shares = Arc::new(Shares::new(SHARED_CALLS));
+        let strangers = Arc::new(Semaphore::new(STRANGERS));
+        let shares = Arc::new(Shares::new(CALLS));
         let signing_keys = Arc::new(SigningKeyCache::new());
         let (entrance, dev) = (Entrance::default(), dev.map(Arc::new));
         let (callers, stand_in) = (Arc::default(), Arc::default());
         Self(Arc::new(Inner {
             server,
-            calls,
+            strangers,
             shares,
             signing_keys,
             callers,
@@ -141,7 +166,7 @@ impl Front {
         let direct = entrance.endpoint.is_none() && entrance.proxies.is_empty();
         Self(Arc::new(Inner {
             server: self.0.server.clone(),
-            calls: self.0.calls.clone(),
+            strangers: self.0.strangers.clone(),
             shares: self.0.shares.clone(),
             signing_keys: self.0.signing_keys.clone(),
             callers: self.0.callers.clone(),
@@ -158,7 +183,7 @@ impl Target {
     #[expect(clippy::expect_used, reason = "twelve digits, and a test would show it")]
     fn account_of_role(&self) -> AccountId {
         let role = || {
-            let operation = (self.service.model)().operation(self.entry?.name)?;
+            let operation = (self.meant.service.model)().operation(self.meant.entry?.name)?;
             let body = self.form.as_ref()?.to_json(operation).ok()?;
             let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
             let arn = body.get("RoleArn")?.as_str()?.parse::<Arn>().ok()?;
@@ -169,49 +194,77 @@ impl Target {
 }
 
 impl Inner {
-    async fn answer_all(&self, request: Incoming) -> Response<Bytes> {
-        if let Some(dev) = &self.dev
-            && let Some(response) = dev.answer(&request).await
-        {
-            return response;
+    /// A place for a request of which it is not known whose it is.
+    async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        let strangers = &self.strangers;
+        if let Ok(place) = strangers.clone().try_acquire_owned() {
+            return Some(place);
         }
-        if let Some(response) = issuer::answer(&self.server, &request.head).await {
-            return response;
+        let waits = tokio::time::timeout(PATIENCE, strangers.clone().acquire_owned());
+        Box::pin(waits).await.ok()?.ok()
+    }
+
+    /// What is rare has a box of its own: every call would carry the space for it.
+    async fn answer_all(&self, request: Incoming, place: OwnedSemaphorePermit) -> Stage {
+        if let Some(dev) = self.dev.as_ref().filter(|_| DevTools::is_meant(&request)) {
+            return Stage::Answered(Box::pin(dev.answer(&request)).await);
+        }
+        if let Some(page) = issuer::Page::of(&self.server, &request.head) {
+            return Stage::Answered(Box::pin(page.answer(&self.server, &request.head)).await);
         }
         if machine_credentials::is_meant(&self.server, &request) {
             let source = self.entrance.proxies.client(request.peer.ip(), &request.head.headers);
             let arrival = self.arrival(&request, source.unwrap_or(request.peer.ip()));
             let source = source.map(drop);
-            return machine_credentials::answer(&self.server, &arrival, &request, source).await;
+            let answer = machine_credentials::answer(&self.server, &arrival, &request, source);
+            return Stage::Answered(Box::pin(answer).await);
         }
-        self.api(request).await
+        self.api(request, place).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "elapsed time for a metric, not a moment")]
-    async fn api(&self, request: Incoming) -> Response<Bytes> {
-        let began = std::time::Instant::now();
+    async fn api(&self, request: Incoming, place: OwnedSemaphorePermit) -> Stage {
+        let began = Instant::now();
         let peer = request.peer.ip();
         let source = self.entrance.proxies.client(peer, &request.head.headers);
         let mut arrival = self.arrival(&request, source.unwrap_or(peer));
-        let answer = self.answer(&mut arrival, &request, source.err()).await;
-        let (service, operation) = match &answer.target {
-            Some(target) => {
-                (target.service.signing_name, target.entry.map_or(UNKNOWN, |entry| entry.name))
+        match self.called(&mut arrival, &request, source.err(), place).await {
+            Ok((unlogged, meant, share)) => {
+                let request_id = arrival.request_id;
+                Stage::Unlogged(unlogged, Rest { began, request_id, meant, _share: share })
+            }
+            Err(answer) => {
+                Stage::Answered(self.dressed(answer, began, &arrival.request_id))
+            }
+        }
+    }
+
+    async fn conclude(&self, unlogged: Unlogged, rest: Rest) -> Response<Bytes> {
+        let outcome = unlogged.logged(&self.server).await;
+        let protocol = rest.meant.service.protocol();
+        let answer = Answer { protocol, meant: Some(rest.meant), outcome };
+        self.dressed(answer, rest.began, &rest.request_id)
+    }
+
+    fn dressed(&self, answer: Answer, began: Instant, request_id: &str) -> Response<Bytes> {
+        let (service, operation) = match &answer.meant {
+            Some(meant) => {
+                (meant.service.signing_name, meant.entry.map_or(UNKNOWN, |entry| entry.name))
             }
             None => (UNKNOWN, UNKNOWN),
         };
         let code = answer.outcome.as_ref().err().map(|fault| fault.code);
         self.server.metrics.request(service, operation, code, began.elapsed());
-        respond(answer, &arrival.request_id)
+        respond(answer, request_id)
     }
 
     fn arrival(&self, request: &Incoming, source_ip: IpAddr) -> Arrival {
         let random = &self.server.random;
         let text = |name| request.head.headers.get(name).and_then(|v| v.to_str().ok());
-        let host = text(header::HOST).unwrap_or_default();
+        let host = || text(header::HOST).unwrap_or_default();
         Arrival {
-            request_id: format_smolstr!("{}", random.uuid()),
-            event_id: format_smolstr!("{}", random.uuid()),
+            request_id: random.request_id(),
+            event_id: random.request_id(),
             // Until a credential scope says otherwise.
             region: self.default_region(),
             source_ip,
@@ -220,7 +273,7 @@ impl Inner {
             tls: request.tls.as_ref().map(|tls| TlsDetails {
                 tls_version: tls.version.into(),
                 cipher_suite: tls.cipher_suite.into(),
-                client_provided_host_header: host.into(),
+                client_provided_host_header: host().into(),
                 key_exchange: Some(tls.key_exchange.into()),
             }),
         }
@@ -230,46 +283,49 @@ impl Inner {
         self.server.regions.first().cloned().unwrap_or_else(Region::global)
     }
 
-    async fn answer(
+    /// Does what is asked, or says why not.
+    async fn called(
         &self,
         arrival: &mut Arrival,
         request: &Incoming,
         malformed: Option<Malformed>,
-    ) -> Answer {
+        place: OwnedSemaphorePermit,
+    ) -> Result<(Unlogged, Meant, Share), Answer> {
         let target = match target(&request.head, &request.body) {
             Ok(target) => target,
             Err((protocol, fault)) => {
                 // Nobody is known yet and nothing was asked that exists.
                 let fault = self.refuse(arrival, None, claimed_by(&request.head), fault).await;
-                return Answer { protocol, target: None, outcome: Err(fault) };
+                return Err(Answer { protocol, meant: None, outcome: Err(fault) });
             }
         };
-        let protocol = target.service.protocol();
+        let Target { meant, .. } = target;
+        let protocol = meant.service.protocol();
+        let refused = |fault| Answer { protocol, meant: Some(meant), outcome: Err(fault) };
         if let Some(malformed) = malformed {
             // Where it comes from is not known: it is as if it had come from nowhere.
             let fault = Fault::validation(protocol, malformed.to_string());
             let identity = claimed_by(&request.head);
-            let fault = self.refuse(arrival, Some(&target), identity, fault).await;
-            return Answer { protocol, target: Some(target), outcome: Err(fault) };
+            return Err(refused(self.refuse(arrival, Some(meant), identity, fault).await));
         }
-        let outcome = match self.authenticate(arrival, request, &target).await {
-            Ok(caller) => {
-                let service = target.service.signing_name;
-                self.server.note_access(&caller, service, &arrival.region);
-                match self.shares.enter(&caller.principal.account) {
-                    Some(_share) => self.run(arrival, &caller, &target, &request.body).await,
-                    None => {
-                        let identity = call::identity(&caller);
-                        let fault = Fault::throttled(protocol);
-                        Err(self.refuse(arrival, Some(&target), identity, fault).await)
-                    }
-                }
-            }
+        let caller = match self.authenticate(arrival, request, &target).await {
+            Ok(caller) => caller,
             Err((identity, fault)) => {
-                Err(self.refuse(arrival, Some(&target), identity, fault).await)
+                return Err(refused(self.refuse(arrival, Some(meant), identity, fault).await));
             }
         };
-        Answer { protocol, target: Some(target), outcome }
+        self.server.note_access(&caller, meant.service.signing_name, &arrival.region);
+        // Whoever did not sign names what account they like.
+        let account = caller.has_signed().then_some(&caller.principal.account);
+        let Some(share) = self.shares.enter(account) else {
+            let (identity, fault) = (call::identity(&caller), Fault::throttled(protocol));
+            return Err(refused(self.refuse(arrival, Some(meant), identity, fault).await));
+        };
+        drop(place);
+        match self.run(arrival, &caller, &target, &request.body).await {
+            Ok(unlogged) => Ok((unlogged, meant, share)),
+            Err(fault) => Err(refused(fault)),
+        }
     }
 
     async fn run(
@@ -278,22 +334,25 @@ impl Inner {
         caller: &Caller,
         target: &Target,
         body: &[u8],
-    ) -> Result<Vec<u8>, Fault> {
-        let unknown = |fault| self.refuse(arrival, Some(target), call::identity(caller), fault);
-        let protocol = target.service.protocol();
-        let Some(entry) = target.entry else {
+    ) -> Result<Unlogged, Fault> {
+        let Meant { service, entry } = target.meant;
+        let unknown = |fault| {
+            Box::pin(self.refuse(arrival, Some(target.meant), call::identity(caller), fault))
+        };
+        let protocol = service.protocol();
+        let Some(entry) = entry else {
             let version = target.form.as_ref().and_then(|form| form.version());
             let fault = Fault::unknown_operation(protocol, &target.name, version);
             return Err(unknown(fault).await);
         };
         let Some(form) = &target.form else {
-            return (entry.run)(&self.server, caller, arrival, body).await;
+            return Ok(entry.begin(&self.server, caller, arrival, body).await);
         };
-        let Some(operation) = (target.service.model)().operation(entry.name) else {
+        let Some(operation) = (service.model)().operation(entry.name) else {
             return Err(unknown(Fault::unknown_operation(protocol, entry.name, None)).await);
         };
         match form.to_json(operation) {
-            Ok(json) => (entry.run)(&self.server, caller, arrival, &json).await,
+            Ok(json) => Ok(entry.begin(&self.server, caller, arrival, &json).await),
             Err(fault) => Err(unknown(fault).await),
         }
     }
@@ -307,9 +366,9 @@ impl Inner {
         request: &Incoming,
         target: &Target,
     ) -> Result<Arc<Caller>, (UserIdentity, Fault)> {
-        let protocol = target.service.protocol();
+        let protocol = target.meant.service.protocol();
         let head = &request.head;
-        if target.entry.is_some_and(|entry| entry.unsigned) {
+        if target.meant.entry.is_some_and(|entry| entry.unsigned) {
             arrival.region = Region::global();
             return Ok(Arc::new(Caller::of(Principal::nobody(&target.account_of_role()))));
         }
@@ -320,7 +379,7 @@ impl Inner {
         let claimed = || UserIdentity::unknown(Some(claim.access_key_id().into()));
         // The global services take any region in the scope; policies and events must not let the
         // caller choose one by it.
-        let region = match target.service.speech {
+        let region = match target.meant.service.speech {
             Speech::Json { .. } => claim.scope().region.parse().ok(),
             Speech::Query { .. } => Some(Region::global()),
         };
@@ -355,7 +414,8 @@ impl Inner {
         let stand_in = somebody.as_deref();
         if let Err(error) = self.prove(&claim, request, target, known.as_ref(), stand_in) {
             let (is_known, aside) = (known.is_some(), stand_in.map(|one| one.key_id.as_str()));
-            let outcome = Credentials::even_out(&mut tx, &server.root, is_there, aside, wall).await;
+            let even_out = Credentials::even_out(&mut tx, &server.root, is_there, aside, wall);
+            let outcome = Box::pin(even_out).await;
             outcome.map_err(|error| refused(error.into()))?;
             // One text is longer than the other: both are made.
             let other =
@@ -370,8 +430,8 @@ impl Inner {
         if let Some(caller) = self.callers.kept(&known, state) {
             return Ok(caller);
         }
-        let caller = known.caller(&mut tx, &server.services).await.map_err(refused)?;
-        let caller = Arc::new(caller);
+        let gathered = Box::pin(known.caller(&mut tx, &server.services)).await;
+        let caller = Arc::new(gathered.map_err(refused)?);
         self.callers.keep(&known, state, &caller);
         Ok(caller)
     }
@@ -385,7 +445,7 @@ impl Inner {
         known: Option<&Credentials>,
         stand_in: Option<&Somebody>,
     ) -> Result<(), AuthError> {
-        let global = matches!(target.service.speech, Speech::Query { .. });
+        let global = matches!(target.meant.service.speech, Speech::Query { .. });
         let regions = &self.server.regions;
         let expect = sigv4::Expect {
             now: self.server.clock.wall().secs(),
@@ -393,7 +453,7 @@ impl Inner {
             regions: &|region| {
                 region.parse().is_ok_and(|region| global || regions.contains(&region))
             },
-            service: target.service.signing_name,
+            service: target.meant.service.signing_name,
         };
         let scope = sigv4::check_scope_and_time(claim, &expect);
         let Some(known) = known else {
@@ -403,45 +463,44 @@ impl Inner {
             return Err(sigv4::refuse_unknown(claim, head, body, key.as_deref()));
         };
         scope?;
-        let signing = self.signing_keys.key(claim, known.revision, || known.secret.expose());
+        // Global services take any region, and strangers must not choose what is kept.
+        let is_ours = claim.scope().region.parse().is_ok_and(|region| regions.contains(&region));
+        let secret = || known.secret().expose();
+        let signing = self.signing_keys.key(claim, known.revision, secret, is_ours);
         sigv4::verify(claim, &request.head, &request.body, &signing)
     }
 
     async fn refuse(
         &self,
         arrival: &Arrival,
-        target: Option<&Target>,
+        meant: Option<Meant>,
         identity: UserIdentity,
         fault: Fault,
     ) -> Fault {
-        let source = target.map_or("claviger", |target| target.service.source);
-        let name = target.and_then(|target| target.entry).map_or(UNKNOWN, |entry| entry.name);
+        let source = meant.map_or("claviger", |meant| meant.service.source);
+        let name = meant.and_then(|meant| meant.entry).map_or(UNKNOWN, |entry| entry.name);
         call::refuse(&self.server, arrival, source, name, identity, fault).await
     }
 }
 
 /// Refuses what there is no place for, as the service that is meant says it: SDKs come again later.
 fn shed(request: &Incoming) -> Response<Bytes> {
-    let target = target(&request.head, &request.body).ok();
-    let protocol = target.as_ref().map_or(Protocol::Json, |target| target.service.protocol());
-    respond(Answer { protocol, target, outcome: Err(Fault::throttled(protocol)) }, "")
+    let meant = target(&request.head, &request.body).ok().map(|target| target.meant);
+    let protocol = meant.map_or(Protocol::Json, |meant| meant.service.protocol());
+    respond(Answer { protocol, meant, outcome: Err(Fault::throttled(protocol)) }, "")
 }
 
 /// Reads which operation is meant. A JSON service is named by the target header, a Query service by
 /// its parameters, in the body or, for presigned requests, in the query string.
 pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
-    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(text) = header("x-amz-target") {
+    let header = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(text) = header(X_AMZ_TARGET) {
         let unknown = || (Protocol::Json, Fault::unknown_operation(Protocol::Json, text, None));
         let (service, name) = api::by_target(text).ok_or_else(unknown)?;
-        return Ok(Target {
-            service,
-            entry: service.find(name),
-            name: name.to_owned(),
-            form: None,
-        });
+        let meant = Meant { service, entry: service.find(name) };
+        return Ok(Target { meant, name: name.into(), form: None });
     }
-    let is_form = header("content-type").is_some_and(|text| {
+    let is_form = header(header::CONTENT_TYPE).is_some_and(|text| {
         let essence = text.split(';').next().unwrap_or_default().trim();
         essence.eq_ignore_ascii_case(query::FORM_MEDIA_TYPE)
     });
@@ -451,10 +510,11 @@ pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fau
         head.uri.query().unwrap_or_default().as_bytes()
     };
     let form = Form::parse(parameters).map_err(|fault| (Protocol::Query, fault))?;
-    let (action, version) = (form.action().map(str::to_owned), form.version());
+    let (action, version) = (form.action().map(SmolStr::new), form.version());
     match (action, version.and_then(api::by_version)) {
         (Some(name), Some(service)) => {
-            Ok(Target { service, entry: service.find(&name), name, form: Some(form) })
+            let meant = Meant { service, entry: service.find(&name) };
+            Ok(Target { meant, name, form: Some(form) })
         }
         (Some(name), None) => {
             let fault = Fault::unknown_operation(Protocol::Query, &name, version);

@@ -53,6 +53,8 @@ pub(super) struct Progress {
     streams: AtomicU32,
     /// The last head's body, on its way from hyper to `framing`.
     body_length: AtomicU64,
+    /// What it must be, as a part of it has been handed over.
+    given: AtomicU64,
     http2: AtomicBool,
     inexact: AtomicBool,
     ending: AtomicBool,
@@ -77,6 +79,7 @@ impl Progress {
             write_due: AtomicU64::new(NONE),
             streams: AtomicU32::new(0),
             body_length: AtomicU64::new(NONE),
+            given: AtomicU64::new(NONE),
             http2: AtomicBool::new(false),
             inexact: AtomicBool::new(false),
             ending: AtomicBool::new(false),
@@ -127,6 +130,11 @@ impl Progress {
         self.enter(Phase::Idle, self.http2_idle_ms);
     }
 
+    /// How long the body must be of which a part was handed over with its head.
+    pub(super) fn body_given(&self, length: Option<u64>) {
+        self.given.store(length.unwrap_or(NONE), Relaxed);
+    }
+
     pub(super) fn take_body_length(&self) -> Option<BodyLength> {
         match self.body_length.swap(NONE, Relaxed) {
             NONE => None,
@@ -173,6 +181,10 @@ impl Progress {
     // The requests tell:
 
     pub(super) fn request_began(&self, body_length: Option<u64>) {
+        let given = self.given.swap(NONE, Relaxed);
+        if given != NONE && body_length != Some(given) {
+            self.framing_lost();
+        }
         self.body_length.store(body_length.unwrap_or(UNKNOWN_LENGTH), Relaxed);
         self.enter(Phase::Serving, NONE);
     }

@@ -63,13 +63,13 @@ impl Handler for Sealed {
         if !self.api {
             return page(StatusCode::NOT_FOUND, JSON, "{}\n".into());
         }
-        let (protocol, target) = match target(&request.head, &request.body) {
-            Ok(target) => (target.service.protocol(), Some(target)),
+        let (protocol, meant) = match target(&request.head, &request.body) {
+            Ok(target) => (target.meant.service.protocol(), Some(target.meant)),
             Err((protocol, _)) => (protocol, None),
         };
         let random: &dyn Random = &SystemRandom;
         let outcome = Err(Fault::unavailable());
-        let answer = Answer { protocol, target, outcome };
+        let answer = Answer { protocol, meant, outcome };
         let mut response = respond(answer, &random.uuid().to_string());
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         response

@@ -89,6 +89,7 @@ impl Stream {
             self.held = Bytes::copy_from_slice(rest);
         }
         buf.set_filled(before + admitted);
+        self.progress.body_given(self.framing.given());
         if self.framing.is_http2() {
             self.progress.http2_began();
         } else if !self.framing.is_exact() {

@@ -20,7 +20,6 @@ use crate::wire::{Fault, ServiceError};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use smol_str::format_smolstr;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -214,8 +213,8 @@ impl Proxy {
         let random = &self.server.random;
         let agent = asked.head.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
         Arrival {
-            request_id: format_smolstr!("{}", random.uuid()),
-            event_id: format_smolstr!("{}", random.uuid()),
+            request_id: random.request_id(),
+            event_id: random.request_id(),
             region: store.region.clone(),
             source_ip: asked.source_ip,
             endpoint: None,

@@ -18,11 +18,14 @@ pub struct Counting {
     pub commits: Mutex<Option<(StoreError, bool)>>,
     /// While a test holds this for itself, commits wait.
     pub gate: RwLock<()>,
+    /// While a test holds this for itself, whoever asks for a row waits.
+    pub reads: RwLock<()>,
 }
 
 #[async_trait::async_trait]
 impl Backend for Counting {
     async fn get(&self, key: &[u8]) -> Result<Option<(Revision, Bytes)>, StoreError> {
+        let _open = self.reads.read().await;
         self.read.fetch_add(1, Ordering::SeqCst);
         self.rows.fetch_add(1, Ordering::SeqCst);
         self.store.get(key).await

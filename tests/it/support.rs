@@ -95,7 +95,7 @@ impl World {
     pub async fn raw(&self, who: &Someone, service: &str, name: &str, body: &[u8]) -> Reply {
         let entry = table(service).find(name).unwrap_or_else(|| panic!("no operation {name}"));
         let arrival = self.arrival(REGION);
-        (entry.run)(&self.server, &self.caller(who).await, &arrival, body).await
+        entry.run(&self.server, &self.caller(who).await, &arrival, body).await
     }
 
     /// The state that DescribeKey shows.

@@ -202,7 +202,7 @@ impl World {
         let caller = self.caller(who).await;
         let arrival = self.arrival(region);
         let body = serde_json::to_vec(&body).unwrap();
-        match (entry.run)(&self.server, &caller, &arrival, &body).await {
+        match entry.run(&self.server, &caller, &arrival, &body).await {
             Ok(body) if body.is_empty() => Ok(Value::Null),
             Ok(body) => Ok(serde_json::from_slice(&body).unwrap()),
             Err(fault) => {

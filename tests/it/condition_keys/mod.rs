@@ -103,7 +103,7 @@ impl Scene {
         let entry = table(service).find(name).unwrap();
         let body = serde_json::to_vec(body).unwrap();
         let caller = &self.callers[from.who];
-        let outcome = (entry.run)(&self.world.server, caller, &arrival, &body).await;
+        let outcome = entry.run(&self.world.server, caller, &arrival, &body).await;
         outcome.err().map(|fault| fault.code.to_owned())
     }
 

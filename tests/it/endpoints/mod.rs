@@ -59,7 +59,7 @@ impl World {
         };
         let entry = table(service).find(name).unwrap();
         let (caller, body) = (self.caller(who).await, serde_json::to_vec(&body).unwrap());
-        match (entry.run)(&self.server, &caller, &arrival, &body).await {
+        match entry.run(&self.server, &caller, &arrival, &body).await {
             Ok(body) if body.is_empty() => Ok(Value::Null),
             Ok(body) => Ok(serde_json::from_slice(&body).unwrap()),
             Err(fault) => {

@@ -157,7 +157,7 @@ impl Scene {
         };
         let entry = table(service).find(operation).unwrap();
         let body = serde_json::to_vec(&body).unwrap();
-        let fault = (entry.run)(&world.server, &caller, &arrival, &body).await.unwrap_err();
+        let fault = entry.run(&world.server, &caller, &arrival, &body).await.unwrap_err();
         hidden(operation, fault.status, fault.code, fault.message())
     }
 }
