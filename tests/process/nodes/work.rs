@@ -41,17 +41,18 @@ fn events(node: &Deployment, name: &str) -> Vec<Value> {
 
 /// Also when the node that has the turn is killed in the middle of it.
 pub fn what_is_due_is_done_once() {
-    const KEYS: usize = 24;
+    const KEYS: usize = 12;
     const DONE: &str = "DeleteExpiredKeyMaterial";
     let _machine = machine(false);
     let nodes = Nodes::new(3);
     // The first has every turn, and its commits take long enough to be killed between two of them.
-    let slow = Plan { slow: Some((Point::StoreCommitted, 200)), ..Plan::default() };
+    let slow = Plan { slow: Some((Point::StoreCommitted, 400)), ..Plan::default() };
     let mut first = nodes.all[0].serve_with(&slow);
     std::thread::sleep(Duration::from_secs(3));
     let others = &nodes.all[1..];
     let served = each(others, Deployment::serve);
-    let end = SystemClock.now().secs() + 15;
+    // All at once, when all are there.
+    let end = SystemClock.now().secs() + 40;
     each([0, 1], |node| {
         let mut client = others[node].client(&served[node]);
         (0..KEYS / 2).for_each(|_| make_expiring(&mut client, end));
