@@ -21,7 +21,8 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(3);
 /// hold up the other nodes.
 /// Statements are planned once, perhaps while the tables are small, and kept when they have grown. What
 /// has no index then counts as so dear that it would be compiled, which takes longer than all the rest.
-const SETTINGS: &str = "SET enable_seqscan = off; SET jit = off; SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+const SETTINGS: &str = "SET enable_seqscan = off; SET jit = off; \
+    SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
     SET idle_in_transaction_session_timeout = '3s'; SET client_min_messages = warning; \
     SET default_transaction_isolation = 'read committed'; SET standard_conforming_strings = on; ";
 
