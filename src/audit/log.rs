@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use futures_util::future::join_all;
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
@@ -110,14 +111,9 @@ impl Log {
                 Err(error) => Err(error),
             });
         }
-        let mut outcomes = Vec::with_capacity(events.len());
-        for answer in waiting {
-            outcomes.push(match answer {
-                Ok(answer) => ended(answer).await,
-                Err(error) => Err(error),
-            });
-        }
-        outcomes
+        // Not one after the other: of a batch the last is answered first, and those before it once that
+        // answer was read.
+        join_all(waiting.into_iter().map(|answer| async move { ended(answer?).await })).await
     }
 
     /// Appends an event that is already one line of JSON.
