@@ -188,11 +188,11 @@ pub struct SessionContext {
 #[serde(rename_all = "camelCase")]
 pub struct SessionIssuer {
     #[serde(rename = "type")]
-    pub issuer_type: String,
-    pub principal_id: String,
-    pub arn: String,
-    pub account_id: String,
-    pub user_name: String,
+    pub issuer_type: SmolStr,
+    pub principal_id: SmolStr,
+    pub arn: SmolStr,
+    pub account_id: SmolStr,
+    pub user_name: SmolStr,
 }
 
 /// CloudTrail prints the flag as a string.
@@ -201,7 +201,7 @@ pub struct SessionIssuer {
 pub struct SessionAttributes {
     #[serde(with = "iso_8601")]
     pub creation_date: Timestamp,
-    pub mfa_authenticated: String,
+    pub mfa_authenticated: SmolStr,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,12 +217,12 @@ pub struct Resource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsDetails {
-    pub tls_version: String,
-    pub cipher_suite: String,
+    pub tls_version: SmolStr,
+    pub cipher_suite: SmolStr,
     #[serde(serialize_with = "name")]
-    pub client_provided_host_header: String,
+    pub client_provided_host_header: SmolStr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_exchange: Option<String>,
+    pub key_exchange: Option<SmolStr>,
 }
 
 fn cut(text: &str, cap: usize) -> &str {

@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use futures_util::future::join_all;
-use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Chain, Head};
 use super::gather::Wanted;
 use super::recover::{self, Recovery};
 use super::segment::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
-use super::writer::{Answer, Request, Writer};
+use super::writer::{Request, Writer};
 use super::{AuditError, Event};
 
 /// A new segment is begun before a file grows over this.
@@ -102,26 +101,8 @@ impl Log {
         self.append_json(event.to_json()?).await
     }
 
-    /// Appends several at once, so that they share one sync; answers what became of each.
-    pub async fn append_all(&self, events: &[Event]) -> Vec<Result<u64, AuditError>> {
-        let mut waiting = SmallVec::<[_; 2]>::new();
-        for event in events {
-            waiting.push(match event.to_json() {
-                Ok(event) => self.begin(event).await,
-                Err(error) => Err(error),
-            });
-        }
-        // Not one after the other: of a batch the last is answered first, and those before it once that
-        // answer was read.
-        join_all(waiting.into_iter().map(|answer| async move { ended(answer?).await })).await
-    }
-
     /// Appends an event that is already one line of JSON.
     pub async fn append_json(&self, event: Vec<u8>) -> Result<u64, AuditError> {
-        ended(self.begin(event).await?).await
-    }
-
-    async fn begin(&self, event: Vec<u8>) -> Result<oneshot::Receiver<Answer>, AuditError> {
         if event.len() > MAX_EVENT_BYTES {
             return Err(AuditError::TooLarge { bytes: event.len(), limit: MAX_EVENT_BYTES });
         }
@@ -131,7 +112,7 @@ impl Log {
         }
         let (done, answer) = oneshot::channel();
         self.send(Request::Append { event, done }).await?;
-        Ok(answer)
+        answer.await.map_err(|_| AuditError::Closed)?.result
     }
 
     /// The last durable record: keep it elsewhere, and [`verify_anchored`](super::verify_anchored)
@@ -166,10 +147,6 @@ impl Log {
     pub(super) async fn sabotage(&self, file: std::fs::File) {
         self.send(Request::Sabotage(file)).await.unwrap();
     }
-}
-
-async fn ended(answer: oneshot::Receiver<Answer>) -> Result<u64, AuditError> {
-    answer.await.map_err(|_| AuditError::Closed)?.result
 }
 
 impl Drop for Log {

@@ -1,7 +1,6 @@
 //! The door the call pipeline writes through. No answer leaves before `record` has returned `Ok`.
 use super::{AuditError, Event, Log};
 use async_trait::async_trait;
-use futures_util::future::join_all;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,21 +10,12 @@ pub trait AuditSink: fmt::Debug + Send + Sync {
     /// Returns once the event is as durable as this sink makes it. Those of several calls at the same time
     /// share the work.
     async fn record(&self, event: &Event) -> Result<(), AuditError>;
-
-    /// The same for several at once; answers what became of each.
-    async fn record_all(&self, events: &[Event]) -> Vec<Result<(), AuditError>> {
-        join_all(events.iter().map(|event| self.record(event))).await
-    }
 }
 
 #[async_trait]
 impl AuditSink for Log {
     async fn record(&self, event: &Event) -> Result<(), AuditError> {
         self.append(event).await.map(drop)
-    }
-
-    async fn record_all(&self, events: &[Event]) -> Vec<Result<(), AuditError>> {
-        self.append_all(events).await.into_iter().map(|outcome| outcome.map(drop)).collect()
     }
 }
 

@@ -255,32 +255,6 @@ async fn only_its_owner_sees_the_log() {
 }
 
 #[tokio::test]
-async fn several_at_once_are_numbered_in_their_order() {
-    let temp = TempDir::new();
-    let dir = temp.log();
-    let (log, _) = open(&dir);
-    let events = ["a", "b", "c"].map(event);
-    let numbers: Result<Vec<u64>, _> = log.append_all(&events).await.into_iter().collect();
-    assert_eq!(numbers.unwrap(), [1, 2, 3]);
-    log.close().await.unwrap();
-    let refused = log.append_all(&events).await;
-    assert!(refused.iter().all(|outcome| matches!(outcome, Err(AuditError::Closed))));
-    assert_eq!((refused.len(), check(&dir).unwrap().records), (3, 3));
-}
-
-/// They may be one batch or two, as it falls out: whichever is answered first is heard.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_several_at_once_none_keeps_the_others_from_their_answers() {
-    let temp = TempDir::new();
-    let (log, _) = open(&temp.log());
-    let events = ["a", "b", "c"].map(event);
-    for _ in 0..100 {
-        let all = tokio::time::timeout(std::time::Duration::from_secs(20), log.append_all(&events));
-        assert!(all.await.unwrap().iter().all(Result::is_ok));
-    }
-}
-
-#[tokio::test]
 async fn a_record_must_be_one_line_and_not_too_long() {
     let temp = TempDir::new();
     let (log, _) = open(&temp.log());

@@ -120,7 +120,8 @@ pub(super) fn describe_services(
     conditions.add_all("aws:calledvia", registered.iter().chain(&ours).cloned());
     if let Some(via) = via {
         conditions.add("aws:viaawsservice", "true");
-        conditions.add("kms:viaservice", format!("{}.{region}.amazonaws.com", via.name()));
+        let service = [via.name(), ".", region.as_str(), ".amazonaws.com"];
+        conditions.add("kms:viaservice", service.concat());
     } else if action.starts_with("kms:") {
         conditions.add("kms:viaservice", services::via(last, region));
     }
@@ -340,10 +341,10 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         PrincipalKind::AssumedRole { role, role_id, role_name } => {
             let issuer = SessionIssuer {
                 issuer_type: "Role".into(),
-                principal_id: role_id.clone(),
-                arn: role.to_string(),
-                account_id: principal.account.to_string(),
-                user_name: role_name.clone(),
+                principal_id: role_id.as_str().into(),
+                arn: role.into(),
+                account_id: principal.account.as_str().into(),
+                user_name: role_name.as_str().into(),
             };
             (IdentityType::AssumedRole, Some(issuer))
         }
@@ -351,9 +352,9 @@ pub fn identity(caller: &Caller) -> UserIdentity {
             let name = by.resource().rsplit('/').next().unwrap_or_default();
             let issuer = SessionIssuer {
                 issuer_type: if by.resource() == "root" { "Root" } else { "IAMUser" }.into(),
-                principal_id: by_id.clone(),
-                arn: by.to_string(),
-                account_id: principal.account.to_string(),
+                principal_id: by_id.as_str().into(),
+                arn: by.into(),
+                account_id: principal.account.as_str().into(),
                 user_name: name.into(),
             };
             (IdentityType::FederatedUser, Some(issuer))
@@ -382,7 +383,7 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         web_id_federation_data: None,
         attributes: Some(SessionAttributes {
             creation_date: session.issued.whole_secs(),
-            mfa_authenticated: session.mfa.is_some().to_string(),
+            mfa_authenticated: session.mfa.is_some().to_smolstr(),
         }),
     });
     UserIdentity {

@@ -8,6 +8,7 @@ use crate::audit::{AuditError, Event};
 use crate::nodes::{ThisNode, Turn};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -187,7 +188,7 @@ async fn record_all(server: &Server, events: &mut Vec<Event>) -> Result<(), Audi
         events.clear();
         return Ok(());
     }
-    let outcomes = server.audit.record_all(events).await;
+    let outcomes = join_all(events.iter().map(|event| server.audit.record(event))).await;
     let mut refused = outcomes.iter().map(Result::is_err);
     events.retain(|_| refused.next().unwrap_or(true));
     outcomes.into_iter().collect()

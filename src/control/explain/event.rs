@@ -298,11 +298,11 @@ async fn caller(tx: &mut Tx<'_>, event: &Event) -> Result<Option<Caller>, StoreE
             Actor::User { account, name: name.into(), id: id.into() }
         }
         (Some(IdentityType::AssumedRole), Some(role)) => {
-            let (name, id) = (role.user_name.clone(), role.principal_id.clone());
+            let (name, id) = (role.user_name.to_string(), role.principal_id.to_string());
             Actor::Role { account, name, id, session_name }
         }
         (Some(IdentityType::FederatedUser), Some(by)) => {
-            let user = (by.user_name.clone(), by.principal_id.clone());
+            let user = (by.user_name.to_string(), by.principal_id.to_string());
             // Not by the name, which a user may have too.
             let root = by.arn.parse::<Arn>().is_ok_and(|arn| arn.resource() == "root");
             let by = (!root).then_some(user);
