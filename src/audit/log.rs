@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Chain, Head};
