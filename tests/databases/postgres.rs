@@ -160,9 +160,18 @@ impl Postgres {
         self.guards.push(started.expect("the port is its own"));
     }
 
-    /// Ends it at once and for good.
+    /// Ends all its processes together and for good, as when its machine is lost. Left alone for a moment,
+    /// those that wait for a standby would go on without it.
     pub fn kill(&self) {
-        signal(self.process(), Signal::KILL);
+        let data = self.directory.join("data");
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let here = processes
+            .filter(|one| one.path().join("cwd").read_link().is_ok_and(|place| place == data));
+        let here: Vec<u32> =
+            here.filter_map(|one| one.file_name().to_str()?.parse().ok()).collect();
+        for how in [Signal::STOP, Signal::KILL] {
+            here.iter().for_each(|process| signal(*process, how));
+        }
     }
 
     /// Ends it by this signal (KILL, QUIT for an immediate and INT for a fast end), and starts it again after
