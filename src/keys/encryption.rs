@@ -131,8 +131,10 @@ impl Usable {
         tx: &mut Tx<'_>,
         blob: &ciphertext::Blob<'_>,
     ) -> Result<Arc<Material>, KeyError> {
-        let named = self.material(&hex::encode(blob.material_id()));
-        let named = named.ok_or(KeyError::InvalidCiphertext)?;
+        let mut half = [0; 32];
+        let text = hex::encode_to_slice(blob.material_id(), &mut half).map(|()| &half);
+        let text = text.ok().and_then(|half| str::from_utf8(half).ok());
+        let named = text.and_then(|half| self.material(half)).ok_or(KeyError::InvalidCiphertext)?;
         if !named.present {
             return Err(KeyError::InvalidState(self.arn.clone(), "pending import"));
         }

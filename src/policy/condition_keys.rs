@@ -161,7 +161,14 @@ impl Values {
 
 /// Condition key names are case-insensitive, the key of an encryption context pair included.
 pub fn lower(key: Cow<'_, str>) -> Cow<'_, str> {
-    if is_lower(&key) { key } else { Cow::Owned(key.to_lowercase()) }
+    match key {
+        key if is_lower(&key) => key,
+        Cow::Owned(mut key) if key.is_ascii() => {
+            key.make_ascii_lowercase();
+            Cow::Owned(key)
+        }
+        key => Cow::Owned(key.to_lowercase()),
+    }
 }
 
 /// Of ASCII letters only lower-case ones, and nothing beyond ASCII.

@@ -330,3 +330,21 @@ async fn what_took_effect_without_anybody_being_told_is_logged_while_the_server_
     assert_eq!(state["KeyMetadata"]["KeyState"], "Disabled");
     assert_eq!(replay(&world.server, |_| Ok(HashSet::new())).await.unwrap(), 0);
 }
+
+/// The state of a call lies on the heap while it runs, and is wiped with it: what few calls need stays
+/// in a box of its own.
+#[tokio::test]
+async fn calls_are_small() {
+    let world = World::new().await;
+    let (caller, arrival) = (world.caller(&world.root).await, world.arrival(crate::world::REGION));
+    for (service, name) in [
+        ("kms", "Encrypt"),
+        ("kms", "Decrypt"),
+        ("kms", "GenerateDataKey"),
+        ("secretsmanager", "GetSecretValue"),
+    ] {
+        let entry = crate::world::table(service).find(name).unwrap();
+        let size = size_of_val(&*entry.begin(&world.server, &caller, &arrival, b"{}"));
+        assert!(size <= 4096, "{name}: {size} bytes");
+    }
+}

@@ -23,7 +23,7 @@ pub struct GetSecretValueResponse {
     #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     arn: Option<Arn>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    name: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ impl GetSecretValue {
         let stages: Vec<SmolStr> = version.stages.iter().map(SmolStr::from).collect();
         Ok(GetSecretValueResponse {
             arn: Some(secret.arn.clone()),
-            name: Some(secret.name.clone()),
+            name: Some((&secret.name).into()),
             version_id: Some(id.to_owned()),
             secret_binary,
             secret_string,
