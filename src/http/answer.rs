@@ -1,13 +1,12 @@
 //! The way out: an outcome becomes a response in the protocol that was spoken.
-use super::front::Meant;
+use super::target::Meant;
 use crate::wire::{Fault, Protocol, json, query};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use zeroize::Zeroizing;
 
 /// The header that brings what DecodeAuthorizationMessage opens.
-const ENCODED_MESSAGE: HeaderName =
-    HeaderName::from_static("x-claviger-authorization-message");
+const ENCODED_MESSAGE: HeaderName = HeaderName::from_static("x-claviger-authorization-message");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
@@ -27,13 +26,15 @@ pub(super) fn respond(answer: Answer, request_id: &str) -> Response<Bytes> {
         (Protocol::Json, Err(fault)) => {
             (fault.status, Some(fault.code), json::encode_fault(&fault), json::MEDIA_TYPE)
         }
-        (Protocol::Query, Ok(body)) => match meant.and_then(|meant| xml(meant, &body, request_id)) {
-            Some(mut xml) => (200, None, std::mem::take(&mut *xml), query::XML_MEDIA_TYPE),
-            None => {
-                let body = query::encode_fault(&Fault::internal(), "", request_id);
-                (500, None, body, query::XML_MEDIA_TYPE)
+        (Protocol::Query, Ok(body)) => {
+            match meant.and_then(|meant| xml(meant, &body, request_id)) {
+                Some(mut xml) => (200, None, std::mem::take(&mut *xml), query::XML_MEDIA_TYPE),
+                None => {
+                    let body = query::encode_fault(&Fault::internal(), "", request_id);
+                    (500, None, body, query::XML_MEDIA_TYPE)
+                }
             }
-        },
+        }
         (Protocol::Query, Err(fault)) => {
             let namespace = |meant: Meant| &*(meant.service.model)().metadata().xml_namespace;
             let namespace = meant.map_or("", namespace);

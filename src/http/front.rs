@@ -4,20 +4,19 @@ use super::answer::{Answer, respond};
 use super::entrance::{Entrance, Malformed};
 use super::shares::{Share, Shares};
 use super::stand_in::{Somebody, StandIn};
+use super::target::{Meant, Target, target};
 use super::unbroken::Unbroken;
 use super::{Admin, DevTools, Handler, Incoming, Refusal, issuer, machine_credentials};
-use crate::api;
 use crate::audit::{TlsDetails, UserIdentity};
 use crate::authorize::Caller;
-use crate::call::{self, Arrival, Entry, Server, ServiceTable, Speech, Unlogged};
+use crate::call::{self, Arrival, Server, Speech, Unlogged};
 use crate::identity::{Callers, Credentials, Unknown};
 use crate::sigv4::{self, AuthError, Claim, SigningKeyCache};
 use crate::store::Freshness;
-use crate::types::{AccountId, Arn, Principal, Region};
-use crate::wire::query::Form;
-use crate::wire::{Fault, Protocol, query};
+use crate::types::{Principal, Region};
+use crate::wire::{Fault, Protocol};
 use bytes::Bytes;
-use http::{HeaderName, Method, Response, header, request::Parts};
+use http::{Response, header, request::Parts};
 use smol_str::SmolStr;
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -40,8 +39,6 @@ const STRANGERS: usize = 128;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";
-/// Names the operation of a JSON service.
-const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// The API of a server.
 #[derive(Clone, Debug)]
@@ -62,21 +59,6 @@ struct Inner {
     admin: Option<Admin>,
     /// What only `claviger dev` offers.
     dev: Option<Arc<DevTools>>,
-}
-
-/// Which operation a request is for, in which protocol.
-pub(super) struct Target {
-    pub(super) meant: Meant,
-    name: SmolStr,
-    /// The decoded parameters of a Query request.
-    form: Option<Form>,
-}
-
-/// A service, and its operation if it has one of that name.
-#[derive(Clone, Copy)]
-pub(super) struct Meant {
-    pub(super) service: &'static ServiceTable,
-    pub(super) entry: Option<&'static Entry>,
 }
 
 /// How far a request has come.
@@ -178,21 +160,6 @@ impl Front {
     }
 }
 
-impl Target {
-    /// Whose role an unsigned request asks for: the account in whose log the request belongs.
-    #[expect(clippy::expect_used, reason = "twelve digits, and a test would show it")]
-    fn account_of_role(&self) -> AccountId {
-        let role = || {
-            let operation = (self.meant.service.model)().operation(self.meant.entry?.name)?;
-            let body = self.form.as_ref()?.to_json(operation).ok()?;
-            let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
-            let arn = body.get("RoleArn")?.as_str()?.parse::<Arn>().ok()?;
-            arn.account().parse().ok()
-        };
-        role().unwrap_or_else(|| "000000000000".parse().expect("an account id"))
-    }
-}
-
 impl Inner {
     /// A place for a request of which it is not known whose it is.
     async fn enter(&self) -> Option<OwnedSemaphorePermit> {
@@ -233,9 +200,7 @@ impl Inner {
                 let request_id = arrival.request_id;
                 Stage::Unlogged(unlogged, Rest { began, request_id, meant, _share: share })
             }
-            Err(answer) => {
-                Stage::Answered(self.dressed(answer, began, &arrival.request_id))
-            }
+            Err(answer) => Stage::Answered(self.dressed(answer, began, &arrival.request_id)),
         }
     }
 
@@ -488,40 +453,6 @@ fn shed(request: &Incoming) -> Response<Bytes> {
     let meant = target(&request.head, &request.body).ok().map(|target| target.meant);
     let protocol = meant.map_or(Protocol::Json, |meant| meant.service.protocol());
     respond(Answer { protocol, meant, outcome: Err(Fault::throttled(protocol)) }, "")
-}
-
-/// Reads which operation is meant. A JSON service is named by the target header, a Query service by
-/// its parameters, in the body or, for presigned requests, in the query string.
-pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
-    let header = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(text) = header(X_AMZ_TARGET) {
-        let unknown = || (Protocol::Json, Fault::unknown_operation(Protocol::Json, text, None));
-        let (service, name) = api::by_target(text).ok_or_else(unknown)?;
-        let meant = Meant { service, entry: service.find(name) };
-        return Ok(Target { meant, name: name.into(), form: None });
-    }
-    let is_form = header(header::CONTENT_TYPE).is_some_and(|text| {
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case(query::FORM_MEDIA_TYPE)
-    });
-    let parameters = if head.method == Method::POST && is_form {
-        body
-    } else {
-        head.uri.query().unwrap_or_default().as_bytes()
-    };
-    let form = Form::parse(parameters).map_err(|fault| (Protocol::Query, fault))?;
-    let (action, version) = (form.action().map(SmolStr::new), form.version());
-    match (action, version.and_then(api::by_version)) {
-        (Some(name), Some(service)) => {
-            let meant = Meant { service, entry: service.find(&name) };
-            Ok(Target { meant, name, form: Some(form) })
-        }
-        (Some(name), None) => {
-            let fault = Fault::unknown_operation(Protocol::Query, &name, version);
-            Err((Protocol::Query, fault))
-        }
-        (None, _) => Err((Protocol::Json, Fault::unknown_operation(Protocol::Json, "", None))),
-    }
 }
 
 /// Who says to have sent a request that was not read far enough to know.

@@ -21,6 +21,7 @@ mod sealed;
 mod shares;
 mod stand_in;
 mod stream;
+mod target;
 mod tls;
 mod unbroken;
 mod xks;

@@ -2,7 +2,7 @@
 //! said openly, every call is refused as AWS refuses one in times of trouble, and nothing is done.
 use super::admin::page;
 use super::answer::{Answer, respond};
-use super::front::target;
+use super::target::target;
 use super::{Handler, Incoming};
 use crate::random::{Random, SystemRandom};
 use crate::wire::Fault;

@@ -12,7 +12,9 @@ async fn a_call_under_way_is_small() {
     let mut sizes: Vec<(usize, &str)> = SERVICES
         .iter()
         .flat_map(|service| service.operations)
-        .map(|entry| (size_of_val(&*entry.begin(&world.server, caller, arrival, b"{}")), entry.name))
+        .map(|entry| {
+            (size_of_val(&*entry.begin(&world.server, caller, arrival, b"{}")), entry.name)
+        })
         .collect();
     sizes.sort_unstable();
     eprintln!("{sizes:?}");
