@@ -3,7 +3,8 @@ use super::StartError;
 use super::files::{lock, make_dir};
 use crate::audit::{self, AuditSink, Log};
 use crate::call::{self, Heavy, Outbox, Part, Server};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::control;
 use crate::devices::Devices;
 use crate::external::Proxies;
@@ -14,7 +15,7 @@ use crate::last_use::LastUses;
 use crate::machines::Machines;
 use crate::monitor::Metrics;
 use crate::quotas::{self, Guesses, Quotas};
-use crate::random::Random;
+use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::recovery;
 use crate::root_of_trust::{Deployment, RootError, RootOfTrust};
 use crate::services::Services;
@@ -55,6 +56,26 @@ pub struct Seams {
     pub issuers: Arc<Issuers>,
     pub machines: Machines,
     pub public_url: Option<String>,
+}
+
+impl Seams {
+    /// What a command needs that serves nobody: what the configuration says, and nothing that others reach.
+    pub fn of_command(config: &Config, devices: Arc<Devices>) -> Result<Self, StartError> {
+        Ok(Self {
+            devices,
+            proxies: Arc::default(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            regions: config.regions.clone(),
+            quotas: config.quotas.clone(),
+            services: Services::new(&config.services)
+                .map_err(|e| StartError::Setup(e.to_string()))?,
+            functions: Functions::default(),
+            issuers: Arc::default(),
+            machines: Machines::default(),
+            public_url: None,
+        })
+    }
 }
 
 /// Root credentials that an account is to have.

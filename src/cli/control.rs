@@ -2,15 +2,9 @@
 //! one, and otherwise this process opens the deployment for as long as they take.
 use super::assemble::{self, Seams};
 use super::{StartError, device};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::{self, AskError, Command, Output};
-use crate::functions::Functions;
-use crate::machines::Machines;
-use crate::random::SystemRandom;
-use crate::services::Services;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Which deployment.
 #[derive(Debug, clap::Args)]
@@ -109,19 +103,9 @@ fn deployment_in(dir: &Path) -> PathBuf {
 
 /// Opens the deployment as `serve` does, and closes it again.
 async fn alone(at: &Where, config: &Config, command: Command) -> Result<Output, StartError> {
-    let seams = Seams {
-        devices: device::configured(config, at.insecure_software_root)?,
-        proxies: Arc::default(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        regions: config.regions.clone(),
-        quotas: config.quotas.clone(),
-        issuers: Arc::default(),
-        functions: Functions::default(),
-        services: Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?,
-        machines: Machines::default(),
-        public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
-    };
+    let devices = device::configured(config, at.insecure_software_root)?;
+    let public_url = config.federation.as_ref().map(|f| f.issuer.clone());
+    let seams = Seams { public_url, ..Seams::of_command(config, devices)? };
     let opened = assemble::open(&config.data, seams).await?;
     let outcome = control::execute(&opened.server, &config.data, command, &progress).await;
     opened.log.close().await?;

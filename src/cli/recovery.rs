@@ -5,19 +5,14 @@ use super::assemble::{self, Opened, Seams};
 use super::control::print;
 use super::device;
 use super::files::{make_dir, write_private};
-use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::functions::Functions;
-use crate::machines::Machines;
 use crate::random::SystemRandom;
 use crate::root_of_trust::Deployment;
 use crate::root_of_trust::recovery::{self, Seed, Share};
-use crate::services::Services;
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -162,19 +157,7 @@ pub(super) fn recover(arguments: &RecoverArguments) -> Result<(), StartError> {
         let what = "has no deployment.json: restore the whole directory from a backup".into();
         return Err(StartError::Data { path: data.clone(), what });
     }
-    let seams = Seams {
-        devices,
-        proxies: Arc::default(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        regions: config.regions.clone(),
-        quotas: config.quotas.clone(),
-        services: Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?,
-        functions: Functions::default(),
-        issuers: Arc::default(),
-        machines: Machines::default(),
-        public_url: None,
-    };
+    let seams = Seams::of_command(&config, devices)?;
     super::run_async(async {
         // The store opens before anything is changed: it must be of these keys.
         let Opened { server, log, lock: _lock, .. } =
