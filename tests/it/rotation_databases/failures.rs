@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+/// Attempts before a rotation is given up, less the first.
+const PATIENCE: u32 = 6;
+
 async fn fails(rotating: &Rotating, value: &Value) -> Failure {
     let secret = rotating.secret(&rotating.token(), value).await;
     let failure = rotating.rotate(&secret).await.unwrap_err();
@@ -194,7 +197,15 @@ async fn too_many_connections_pass() {
     let failure = rotating.rotate(&secret).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Passing, "{failure}");
     busy.disconnect().await.unwrap();
-    rotating.work_again().await.unwrap();
+    // MariaDB counts a connection until its thread has seen the end, also those of the rotation's
+    // own steps: until then it is the same failure, which passes.
+    for _ in 0..PATIENCE {
+        match rotating.work_again().await {
+            Ok(_) => return,
+            Err(failure) => assert_eq!(failure.kind, FailureKind::Passing, "{failure}"),
+        }
+    }
+    panic!("the connection has ended, and the user's are still too many");
 }
 
 #[tokio::test]

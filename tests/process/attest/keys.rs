@@ -2,7 +2,7 @@
 use super::{NONCE, attest, check, good};
 use crate::events;
 use crate::resident::{create, store};
-use crate::roots::support::{Swtpm, root};
+use crate::roots::support::{Swtpm, away, root, root_json, until};
 use crate::setup::{ACCOUNT, Deployment};
 use claviger::attest::{Bundle, Grade, Holds, Known, verify};
 use serde_json::{Value, json};
@@ -27,7 +27,8 @@ fn a_key_is_shown_with_the_roots_that_open_it() {
     let region = arn.split(':').nth(3).unwrap().to_owned();
     client.kms("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": id})).unwrap();
 
-    // The server has the TPM open, and asks it itself.
+    // The server has the TPM open, and asks it itself; a slow one may open after the server is ready.
+    until("the TPM is there", || !away(&root_json(&deployment, "status", &[]), "chip"));
     let shown = key(&deployment, &arn, &[]);
     let said = shown.statement.key.as_ref().unwrap();
     assert_eq!((&said.arn, said.origin.as_str()), (&arn, "AWS_KMS"));

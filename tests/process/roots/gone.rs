@@ -1,29 +1,12 @@
 //! A token that goes away while the server serves: it is said, and it counts for nothing.
-use super::support::{Work, further_token, root, root_json, tokens};
+use super::support::{Work, away, further_token, root, root_json, tokens, until};
 use crate::client::get;
-use crate::harness::{Process, now};
+use crate::harness::Process;
 use crate::setup::Deployment;
-use serde_json::{Value, json};
-use std::time::Duration;
-
-const SOON: Duration = Duration::from_secs(60);
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let began = now();
-    while !done() {
-        assert!(began.elapsed() < SOON, "never: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
+use serde_json::json;
 
 fn ready(process: &Process) -> u16 {
     get(process.address, "/readyz").unwrap().status
-}
-
-fn away(status: &Value, device: &str) -> bool {
-    let devices = status["devices"].as_array().unwrap();
-    let device = devices.iter().find(|one| one["name"] == device).unwrap();
-    device["away"] != Value::Null
 }
 
 fn metric(process: &Process) -> String {

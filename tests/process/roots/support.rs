@@ -1,6 +1,6 @@
 //! Further tokens and a TPM beside a deployment's own token, and clients that work all the while.
 use crate::client::Failed;
-use crate::harness::{Exit, Port, Process, program, run};
+use crate::harness::{Exit, Port, Process, now, program, run};
 use crate::setup::{Deployment, Token, softhsm};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+const SOON: Duration = Duration::from_secs(60);
 pub const PIN: &str = "7391-2204-other";
 
 /// The directories that hold a SoftHSM's tokens, one each.
@@ -88,7 +89,7 @@ impl Swtpm {
             .stderr(Stdio::null())
             .spawn()
             .expect("swtpm is not installed. Run softhsm-setup/install.sh swtpm");
-        for _ in 0..500 {
+        for _ in 0..6000 {
             if process.try_wait().unwrap().is_some() {
                 return false;
             }
@@ -182,6 +183,21 @@ pub fn root_json(deployment: &Deployment, sub: &str, more: &[&str]) -> Value {
     let exit = root(deployment, sub, &[more, &["--json"]].concat());
     assert!(exit.status.success(), "{exit:#?}");
     serde_json::from_str(&exit.stdout).unwrap_or_else(|e| panic!("{e}: {exit:#?}"))
+}
+
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let began = now();
+    while !done() {
+        assert!(began.elapsed() < SOON, "never: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Whether a status says that the device cannot be used.
+pub fn away(status: &Value, device: &str) -> bool {
+    let devices = status["devices"].as_array().unwrap();
+    let device = devices.iter().find(|one| one["name"] == device).unwrap();
+    device["away"] != Value::Null
 }
 
 /// The root that a device wraps with.

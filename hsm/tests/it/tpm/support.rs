@@ -71,7 +71,7 @@ impl Swtpm {
             .stderr(Stdio::null())
             .spawn()
             .expect("swtpm is not installed. Run softhsm-setup/install.sh swtpm");
-        for _ in 0..500 {
+        for _ in 0..6000 {
             if child.try_wait().unwrap().is_some() {
                 return false;
             }
