@@ -4,8 +4,8 @@ use super::{StartError, anchored, restore, shared};
 use crate::audit::{self, AuditSink, Log};
 use crate::backup::Anchor;
 use crate::call::{self, Heavy, Outbox, Part, Server};
-use crate::clock::Clock;
-use crate::config::{StoreKind, StoreSettings};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, StoreKind, StoreSettings};
 use crate::control;
 use crate::devices::Devices;
 use crate::external::Proxies;
@@ -16,7 +16,7 @@ use crate::last_use::LastUses;
 use crate::machines::Machines;
 use crate::monitor::Metrics;
 use crate::quotas::{self, Guesses, Quotas};
-use crate::random::Random;
+use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::recovery;
 use crate::root_of_trust::{Deployment, RootError, RootOfTrust};
 use crate::services::Services;
@@ -85,6 +85,27 @@ pub(super) enum State {
     Existing,
     /// A store that was just put back. It may be older than the log, and there may be no log.
     Restored,
+}
+
+impl Seams {
+    /// What a command needs that serves nobody: what the configuration says, and nothing that others reach.
+    pub fn of_command(config: &Config, devices: Arc<Devices>) -> Result<Self, StartError> {
+        Ok(Self {
+            devices,
+            proxies: Arc::default(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            regions: config.regions.clone(),
+            quotas: config.quotas.clone(),
+            services: Services::new(&config.services)
+                .map_err(|e| StartError::Setup(e.to_string()))?,
+            functions: Functions::default(),
+            issuers: Arc::default(),
+            machines: Machines::default(),
+            public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
+            store: config.store.clone(),
+        })
+    }
 }
 
 /// Root credentials that an account is to have.

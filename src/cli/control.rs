@@ -2,16 +2,9 @@
 //! one, and otherwise this process opens the deployment for as long as they take.
 use super::assemble::{self, Seams};
 use super::{StartError, device};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::{self, AskError, Command, Output, Progress};
-use crate::devices::Devices;
-use crate::functions::Functions;
-use crate::machines::Machines;
-use crate::random::SystemRandom;
-use crate::services::Services;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Which deployment.
 #[derive(Debug, clap::Args)]
@@ -124,29 +117,11 @@ async fn alone(
     command: Command,
     progress: Progress<'_>,
 ) -> Result<Output, StartError> {
-    let seams = seams(config, device::configured(config, at.insecure_software_root)?)?;
-    let opened = assemble::open(&config.data, seams).await?;
+    let devices = device::configured(config, at.insecure_software_root)?;
+    let opened = assemble::open(&config.data, Seams::of_command(config, devices)?).await?;
     let outcome = control::execute(&opened.server, &config.data, command, progress).await;
     opened.close().await?;
     outcome.map_err(|error| StartError::Other(error.to_string()))
-}
-
-/// What a deployment is opened with that is not served.
-pub(super) fn seams(config: &Config, devices: Arc<Devices>) -> Result<Seams, StartError> {
-    Ok(Seams {
-        devices,
-        proxies: Arc::default(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        regions: config.regions.clone(),
-        quotas: config.quotas.clone(),
-        issuers: Arc::default(),
-        functions: Functions::default(),
-        services: Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?,
-        machines: Machines::default(),
-        public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
-        store: config.store.clone(),
-    })
 }
 
 fn progress(events: u64) {

@@ -2,13 +2,7 @@
 use super::assemble::{self, Seams};
 use super::control::print;
 use super::{ConfigArguments, StartError, device};
-use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::functions::Functions;
-use crate::machines::Machines;
-use crate::random::SystemRandom;
-use crate::services::Services;
-use std::sync::Arc;
 
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::harden();
@@ -19,20 +13,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     if let Some(device) = devices.all().first() {
         device.hsm.probe()?;
     }
-    let seams = Seams {
-        devices,
-        proxies: Arc::default(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        regions: config.regions.clone(),
-        quotas: config.quotas.clone(),
-        services: Services::default(),
-        functions: Functions::default(),
-        issuers: Arc::default(),
-        machines: Machines::default(),
-        public_url: None,
-        store: config.store.clone(),
-    };
+    let seams = Seams::of_command(&config, devices)?;
     super::run_async(async {
         let account = &config.account;
         let first = async |server: &crate::call::Server| {

@@ -1,6 +1,6 @@
 //! `claviger join`: makes this machine another node of a deployment whose store is a database.
-use super::assemble::{self, Opened};
-use super::control::{print, seams};
+use super::assemble::{self, Opened, Seams};
+use super::control::print;
 use super::{StartError, device, recovery, shared};
 use crate::config::Config;
 use crate::devices::Devices;
@@ -54,7 +54,7 @@ async fn join(
     seed: Option<Seed>,
 ) -> Result<(), StartError> {
     let (by_shares, first) = (seed.is_some(), devices.all().first().map(|one| one.name.clone()));
-    let seams = seams(config, devices)?;
+    let seams = Seams::of_command(config, devices)?;
     let opened = assemble::join(&config.data, seams, deployment, seed).await;
     let opened = opened.map_err(|error| match error {
         StartError::Root(

@@ -2,7 +2,7 @@
 //! back by them. Both work offline, and no whole key is ever written anywhere.
 use super::StartError;
 use super::assemble::{self, Opened, Seams};
-use super::control::{print, seams};
+use super::control::print;
 use super::device;
 use super::files::{make_dir, write_private};
 use crate::config::Config;
@@ -157,7 +157,7 @@ pub(super) fn recover(arguments: &RecoverArguments) -> Result<(), StartError> {
         let what = "has no deployment.json: restore the whole directory from a backup".into();
         return Err(StartError::Data { path: data.clone(), what });
     }
-    let seams = seams(&config, devices)?;
+    let seams = Seams::of_command(&config, devices)?;
     super::run_async(async {
         // The store opens before anything is changed: it must be of these keys.
         let opened = open_patiently(data, &seams, &arguments.shares).await?;

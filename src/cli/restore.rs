@@ -1,8 +1,8 @@
 //! `claviger restore`: a data directory out of a backup. All of the file is checked with the domain keys
 //! before anything is changed; from then until it is done, `restore.json` keeps every start out.
-use super::assemble::{self, State, audit_dir, has_log, store_dir};
+use super::assemble::{self, Seams, State, audit_dir, has_log, store_dir};
 use super::backup::who_opens;
-use super::control::{print, seams};
+use super::control::print;
 use super::files::{lock, make_dir, write_private};
 use super::opened::{self, Key, Keys, off};
 use super::verify::telling;
@@ -115,7 +115,7 @@ async fn run(arguments: &RestoreArguments) -> Result<(), StartError> {
         true => "What was there before is in store.replaced: delete it when you are sure.\n",
         false => "",
     };
-    let seams = seams(&config, opened.devices.clone())?;
+    let seams = Seams::of_command(&config, opened.devices.clone())?;
     target.finish(seams, opened.root, said).await?;
     print(&format!(
         "{} has the {} rows of revision {} that {} had.\n{aside}{}{}",

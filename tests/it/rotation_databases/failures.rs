@@ -204,6 +204,7 @@ async fn too_many_connections_pass() {
             Ok(_) => return,
             Err(failure) => assert_eq!(failure.kind, FailureKind::Passing, "{failure}"),
         }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
     panic!("the connection has ended, and the user's are still too many");
 }
