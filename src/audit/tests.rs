@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::parameters::{camel, pick};
@@ -416,6 +417,22 @@ async fn who_goes_away_takes_no_one_along() {
     }
     log.close().await.unwrap();
     assert_eq!(check(log.dir()).unwrap().head, log.head());
+}
+
+/// The last record of a batch is answered first and answers the others: the events of one call, which stand
+/// in one batch, are given to the log together. One after the other they would wait for each other.
+#[tokio::test]
+async fn each_event_of_a_call_gets_its_answer() {
+    let temp = TempDir::new();
+    let (log, _) = open(&temp.log());
+    let calls = (0..16).map(|call| {
+        let (log, events) = (&log, [0, 1, 2].map(|n| event(&format!("{call}-{n}"))));
+        async move { join_all(events.iter().map(|event| log.record(event))).await }
+    });
+    let deadline = std::time::Duration::from_secs(30);
+    let answers = tokio::time::timeout(deadline, join_all(calls)).await.unwrap();
+    assert!(answers.iter().flatten().all(Result::is_ok));
+    assert_eq!(log.head().n, 48);
 }
 
 #[tokio::test]

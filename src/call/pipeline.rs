@@ -244,7 +244,7 @@ pub async fn refuse(
     let called = Called { source: source.into(), name: name.into(), read_only: false };
     let account = identity.account_id.clone().unwrap_or_default();
     let now = server.clock.now();
-    let mut event = event::blank(arrival, called, identity.into(), account.into(), now);
+    let mut event = event::blank(arrival, called, identity.into(), account, now);
     event::mark_failed(&mut event, Some(&fault));
     match server.outbox.log(server, None, vec![event]).await {
         Ok(()) => fault,

@@ -60,6 +60,7 @@ Start here:
   claviger bench device --config FILE  how fast they are
   claviger root status --config FILE  what wraps the deployment's keys; moving to another device
   claviger backup --config FILE --to FILE  the store in one file, while it is served
+  claviger torture --minutes 3 --out report.json  whether a kill or a broken disk loses anything
   claviger recovery generate --help  a recovery key, for when every device is lost
   claviger policy check FILE   what is wrong with a policy document
 
@@ -69,8 +70,9 @@ Exit codes:
   2  the arguments are wrong
   3  the configuration is wrong
   4  the device is wrong: module, token, PIN, key, mechanism
-  5  the data directory or a backup is wrong: missing, of another token, altered, in use
+  5  the data directory, the database or a backup is wrong: missing, of another token, altered, in use
   6  the address cannot be listened on
+  7  the store does not answer now: a later start may do
 
 Environment:
   CLAVIGER_LOG     what is logged: error, warn, info (default), debug

@@ -52,7 +52,11 @@ impl StartError {
     /// As `claviger --help` lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Setup(_) | Self::Tls(_) | Self::Plain(_) => 3,
+            Self::Config(_)
+            | Self::Setup(_)
+            | Self::Tls(_)
+            | Self::Plain(_)
+            | Self::Store(StoreError::Settings(_)) => 3,
             Self::Backup(error) => match error {
                 BackupError::Broken { .. } | BackupError::Store(_) | BackupError::Root(_) => 5,
                 BackupError::Io { .. }
@@ -65,6 +69,7 @@ impl StartError {
             | Self::NoDevice(_)
             | Self::Root(RootError::Device(_) | RootError::Unreachable { .. }) => 4,
             Self::Root(RootError::Refused(_) | RootError::Recovery(_)) => 1,
+            Self::Store(StoreError::Unavailable(_)) => 7,
             Self::Root(_)
             | Self::Locked { .. }
             | Self::Data { .. }

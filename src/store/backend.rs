@@ -170,6 +170,9 @@ pub enum StoreError {
     /// A commit that ends so may or may not have been applied; it was never acknowledged.
     #[error("store unavailable: {0}")]
     Unavailable(String),
+    /// The store cannot be looked for with these settings.
+    #[error("{0}")]
+    Settings(String),
     /// What is stored cannot be read, or the engine broke over it.
     #[error("store corrupt: {0}")]
     Corrupt(String),

@@ -81,7 +81,8 @@ impl Export for Damaged {
 async fn of_a_damaged_store_there_is_no_backup() {
     let small = Small::new().await;
     let (file, watch) = (small.path("one.backup"), Watch::default());
-    let changes: [(&str, fn(&mut Vec<SealedRow>)); 3] = [
+    type Change = fn(&mut Vec<SealedRow>);
+    let changes: [(&str, Change); 3] = [
         ("39 rows are not those", |some| drop(some.remove(3))),
         ("does not authenticate", |some| some[3].1.0 += 1),
         ("does not authenticate", |some| some[3].2 = some[4].2.clone()),

@@ -177,12 +177,12 @@ fn a_root_that_another_node_needs_stays() {
     assert!(two.one.retire(first, false, NOW).is_err());
     // Once it opens by another one too.
     two.held.knows("far", true, &[first, second]);
-    assert_eq!(two.one.retire(first, false, NOW).unwrap().removed, [first.clone()]);
+    assert_eq!(two.one.retire(first, false, NOW).unwrap().removed, std::slice::from_ref(first));
     // What wraps nothing is not destroyed either while somebody goes by it.
     two.held.knows("far", true, &[first]);
     let refused = two.one.destroy(first, NOW).unwrap_err().to_string();
     assert!(refused.contains("is needed: node far"), "{refused}");
     two.held.knows("far", true, &[second]);
-    assert_eq!(two.one.destroy(first, NOW).unwrap().destroyed, [first.clone()]);
+    assert_eq!(two.one.destroy(first, NOW).unwrap().destroyed, std::slice::from_ref(first));
     assert_eq!(two.one.openers().len(), 2);
 }

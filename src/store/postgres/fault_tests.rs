@@ -66,8 +66,8 @@ async fn a_commit_is_found_out_once_the_database_lets_in_again() {
     assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, 2);
 }
 
-/// Where commits wait for a standby that does not answer, none is acknowledged and none is shown: not by
-/// finding out what became of it, and not by a restart of the database.
+/// Where commits wait for a standby that does not answer, none is acknowledged: not by finding out what became
+/// of it, and not by a restart of the database, after which it may be read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_no_standby_has_is_not_acknowledged() {
     let mut server = Server::start();

@@ -71,7 +71,7 @@ pub(super) fn check_name(schema: &str) -> Result<(), StoreError> {
     if begins && schema.len() <= 63 && schema.bytes().all(letter) && !schema.starts_with("pg_") {
         return Ok(());
     }
-    Err(StoreError::Unavailable(format!(
+    Err(StoreError::Settings(format!(
         "store.schema: {schema:?} is not up to 63 lower-case letters, digits and underscores"
     )))
 }

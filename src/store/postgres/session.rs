@@ -76,7 +76,7 @@ impl Drop for Session {
 
 impl Connector {
     pub(super) fn new(settings: &Settings, cluster: [u8; 16]) -> Result<Self, StoreError> {
-        let wrong = |what: String| StoreError::Unavailable(format!("store.url: {what}"));
+        let wrong = |what: String| StoreError::Settings(format!("store.url: {what}"));
         schema::check_name(&settings.schema)?;
         let mut config: Config = settings.url.parse().map_err(|e: tokio_postgres::Error| {
             // Both name the part that is wrong, and not what stands there.

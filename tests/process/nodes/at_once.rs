@@ -106,8 +106,9 @@ fn of_two_that_want_the_same_one_wins() {
     );
 
     // Of every other round the values are the same: then both are told that it is done.
-    let value =
-        |round: usize, node: usize| if round % 2 == 0 { "same".into() } else { node.to_string() };
+    let value = |round: usize, node: usize| {
+        if round.is_multiple_of(2) { "same".into() } else { node.to_string() }
+    };
     let token = |round: usize| format!("{round:032}");
     let put = |client: &mut Client, round: usize, node: usize| {
         let body = json!({

@@ -1,7 +1,7 @@
 //! How nodes come and go, and what of the root of trust they share.
 use super::support::{Nodes, ids, nodes_command};
 use crate::client::{Failed, get};
-use crate::harness::{machine, now, wait_until};
+use crate::harness::{Port, machine, now, wait_until};
 use crate::roots::recovery;
 use crate::roots::support::{Work, command, root, root_json, root_of};
 use crate::setup::Deployment;
@@ -41,6 +41,22 @@ pub fn a_node_joins_what_it_can_open_and_nothing_else() {
     // A wrong copy opens nothing.
     nodes.execute("UPDATE deployment SET revision = revision + 1");
     nodes.all[0].run("serve").assert(5, &["another number", "was changed"]);
+    // Who does not reach the database may do so later; who names none has to name one.
+    let closed = Port::free();
+    let nobody = format!("url = \"postgresql://postgres@127.0.0.1:{}/a\"", closed.number);
+    for (line, code, reason) in [
+        (nobody.as_str(), 7, "store unavailable"),
+        ("url = \"postgresql://postgres@db.example/a?sslmode=disable\"", 3, "without TLS"),
+        ("schema = \"pg_mine\"", 3, "lower-case letters"),
+    ] {
+        nodes.blank();
+        let node = nodes.all.last_mut().unwrap();
+        let (name, _) = line.split_once(' ').unwrap();
+        let others = node.more.lines().filter(|other| !other.starts_with(name));
+        node.more = others.chain([line]).collect::<Vec<_>>().join("\n") + "\n";
+        node.write_config(&node.text(&node.data()));
+        node.run("join").assert(code, &[reason]);
+    }
 }
 
 pub fn nodes_are_listed_and_one_that_is_removed_ends_for_good() {
