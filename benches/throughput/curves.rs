@@ -215,7 +215,7 @@ async fn secrets(options: &Options, cores: Cores, dir: &Path) -> Outcome<Curve> 
         let rate = (count - there) as f64 / took.as_secs_f64();
         there = count;
         // Killed, and started anew: what a start reads is on disk, and no cache is warm.
-        drop(claviger);
+        claviger.child.kill()?;
         let began = crate::operations::now();
         claviger = server::dev(cores, &dir)?;
         let start = began.elapsed().as_secs_f64();
