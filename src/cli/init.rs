@@ -35,4 +35,5 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
             arguments.config.display()
         ))
     })
+    .map_err(|error| error.with(&config.store))
 }

@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &JoinArguments) -> Result<(), StartError> {
         };
         join(arguments, &config, devices, deployment, seed).await
     })
+    .map_err(|error| error.with(&config.store))
 }
 
 async fn join(

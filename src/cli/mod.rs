@@ -72,7 +72,7 @@ Exit codes:
   4  the device is wrong: module, token, PIN, key, mechanism
   5  the data directory, the database or a backup is wrong: missing, of another token, altered, in use
   6  the address cannot be listened on
-  7  the store does not answer now: a later start may do
+  7  the database does not answer now: a later start may find it
 
 Environment:
   CLAVIGER_LOG     what is logged: error, warn, info (default), debug

@@ -88,6 +88,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         tracing::info!(address = %config.listen.api, "serving");
         serve(opened, sockets, None, stop).await
     })
+    .map_err(|error| error.with(&config.store))
 }
 
 /// Connections that the kernel keeps until they are accepted. One too many is not refused but

@@ -1,7 +1,7 @@
 //! Why a command failed, and the exit code that says so.
 use crate::audit::AuditError;
 use crate::backup::BackupError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, StoreKind, StoreSettings};
 use crate::http::{ListenError, TlsError};
 use crate::root_of_trust::RootError;
 use crate::store::StoreError;
@@ -25,6 +25,9 @@ pub enum StartError {
     Data { path: PathBuf, what: String },
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// A database, which may be back soon.
+    #[error("store: {0}")]
+    Away(StoreError),
     #[error("{0}")]
     Backup(#[from] BackupError),
     #[error("audit log: {0}")]
@@ -49,6 +52,16 @@ impl StartError {
         matches!(self, Self::Root(error) if error.is_away())
     }
 
+    /// The same of a start with this store: only one that is elsewhere comes back by itself.
+    pub(super) fn with(self, store: &StoreSettings) -> Self {
+        match (self, store.kind) {
+            (Self::Store(error @ StoreError::Unavailable(_)), StoreKind::Postgresql) => {
+                Self::Away(error)
+            }
+            (other, _) => other,
+        }
+    }
+
     /// As `claviger --help` lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -69,13 +82,13 @@ impl StartError {
             | Self::NoDevice(_)
             | Self::Root(RootError::Device(_) | RootError::Unreachable { .. }) => 4,
             Self::Root(RootError::Refused(_) | RootError::Recovery(_)) => 1,
-            Self::Store(StoreError::Unavailable(_)) => 7,
             Self::Root(_)
             | Self::Locked { .. }
             | Self::Data { .. }
             | Self::Store(_)
             | Self::Audit(_) => 5,
             Self::Listen { .. } => 6,
+            Self::Away(_) => 7,
             Self::Other(_) => 1,
         }
     }

@@ -123,7 +123,7 @@ async fn a_url_that_cannot_be_followed_is_refused() {
     let refused = async |more: &str| {
         let url = format!("{}{more}", plain.url);
         match backend(&Settings { url, ..plain.clone() }, "a").await.map(drop) {
-            Err(StoreError::Unavailable(text)) => text,
+            Err(StoreError::Settings(text)) => text,
             other => panic!("{other:?}"),
         }
     };
