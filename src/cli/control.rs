@@ -118,7 +118,8 @@ async fn alone(
     progress: Progress<'_>,
 ) -> Result<Output, StartError> {
     let devices = device::configured(config, at.insecure_software_root)?;
-    let opened = assemble::open(&config.data, Seams::of_command(config, devices)?).await?;
+    let opened = assemble::open(&config.data, Seams::of_command(config, devices)?).await;
+    let opened = opened.map_err(|error| error.with(&config.store))?;
     let outcome = control::execute(&opened.server, &config.data, command, progress).await;
     opened.close().await?;
     outcome.map_err(|error| StartError::Other(error.to_string()))

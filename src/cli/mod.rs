@@ -60,7 +60,7 @@ Start here:
   claviger bench device --config FILE  how fast they are
   claviger root status --config FILE  what wraps the deployment's keys; moving to another device
   claviger backup --config FILE --to FILE  the store in one file, while it is served
-  claviger torture --minutes 3 --out report.json  whether a kill or a broken disk loses anything
+  claviger torture --minutes 3 --report report.json  whether a kill or a broken disk loses anything
   claviger recovery generate --help  a recovery key, for when every device is lost
   claviger policy check FILE   what is wrong with a policy document
 

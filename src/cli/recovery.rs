@@ -160,7 +160,8 @@ pub(super) fn recover(arguments: &RecoverArguments) -> Result<(), StartError> {
     let seams = Seams::of_command(&config, devices)?;
     super::run_async(async {
         // The store opens before anything is changed: it must be of these keys.
-        let opened = open_patiently(data, &seams, &arguments.shares).await?;
+        let opened = open_patiently(data, &seams, &arguments.shares).await;
+        let opened = opened.map_err(|error| error.with(&config.store))?;
         let server = opened.server.clone();
         let details = json!({ "recoveredBy": key.as_str(), "device": name });
         let announced = server.announce("RecoverDeployment", details).await.map_err(other)?;

@@ -55,9 +55,11 @@ impl StartError {
     /// The same of a start with this store: only one that is elsewhere comes back by itself.
     pub(super) fn with(self, store: &StoreSettings) -> Self {
         match (self, store.kind) {
-            (Self::Store(error @ StoreError::Unavailable(_)), StoreKind::Postgresql) => {
-                Self::Away(error)
-            }
+            (
+                Self::Store(error @ StoreError::Unavailable(_))
+                | Self::Root(RootError::Store(error @ StoreError::Unavailable(_))),
+                StoreKind::Postgresql,
+            ) => Self::Away(error),
             (other, _) => other,
         }
     }

@@ -56,21 +56,20 @@ impl Scheduler {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut work, mut waiting) = (JoinSet::new(), VecDeque::new());
-        let mut looks = 0_u32;
+        let (mut looks, mut keeps_time) = (0_u32, false);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    self.look(looks.is_multiple_of(LOOKS_PER_COUNT)).await;
+                    keeps_time = self.look(looks.is_multiple_of(LOOKS_PER_COUNT)).await;
                     looks = looks.wrapping_add(1);
-                    if waiting.is_empty() {
-                        waiting = self.ready(&BTreeSet::new()).await;
-                    }
                 }
-                Some(_) = work.join_next(), if !work.is_empty() => {
-                    if waiting.is_empty() {
-                        waiting = self.ready(&BTreeSet::new()).await;
-                    }
-                }
+                Some(_) = work.join_next(), if !work.is_empty() => {}
+            }
+            // Leases, drains and the next attempts go by the clock.
+            if !keeps_time {
+                waiting.clear();
+            } else if waiting.is_empty() {
+                waiting = self.ready(&BTreeSet::new()).await;
             }
             self.fill(&mut work, &mut waiting);
         }
@@ -78,7 +77,9 @@ impl Scheduler {
 
     /// One look, and all the work that it finds, each run once.
     pub async fn sweep(&self) {
-        self.look(true).await;
+        if !self.look(true).await {
+            return;
+        }
         let (mut work, mut seen) = (JoinSet::new(), BTreeSet::new());
         loop {
             let mut waiting = self.ready(&seen).await;
@@ -94,16 +95,17 @@ impl Scheduler {
         while work.join_next().await.is_some() {}
     }
 
-    /// Begins what is due and ends what is over.
-    async fn look(&self, count: bool) {
+    /// Begins what is due and ends what is over. Answers whether this node's clock can be gone by.
+    async fn look(&self, count: bool) -> bool {
         let server = &*self.server;
         self.begin_reattempts().await;
         let now = server.clock.now();
         let node = server.node.as_ref();
-        let turn = match nodes::keeps_time(node, now).await {
+        let keeps_time = nodes::keeps_time(node, now).await;
+        let turn = match &keeps_time {
             Ok(true) => nodes::turn(node, &server.store, Work::RotationWindows, now).await,
             Ok(false) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(error.clone()),
         };
         let changed = match turn {
             Ok(Some(turn)) => self.watch_windows(&turn).await,
@@ -119,6 +121,7 @@ impl Scheduler {
                 Err(error) => tracing::error!(%error, "cannot count overdue rotations"),
             }
         }
+        keeps_time.unwrap_or(false)
     }
 
     /// Begins and ends windows. Answers whether one was missed.

@@ -1,5 +1,7 @@
 //! Turns at work that one node at a time does for all, on a real PostgreSQL.
 use crate::databases::{self, fresh};
+use crate::rotation::Stage;
+use claviger::clock::{Clock, SystemClock};
 use claviger::memory::LockedKey;
 use claviger::nodes::{ThisNode, Work, turn};
 use claviger::random::SystemRandom;
@@ -104,4 +106,20 @@ async fn a_node_that_starts_again_has_its_turn_at_once_and_its_earlier_life_none
     // Who left something is gone only when it was not heard of for long.
     let asked = vec!["same".to_owned(), "nobody".to_owned()];
     assert_eq!(later.this.gone(asked).await.unwrap(), ["nobody"]);
+}
+
+/// Its leases would be too long for the others, and it would end what they still wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_clock_is_wrong_rotates_nothing() {
+    let stage = Stage::of(Some(node(&fresh("astray"), "one").await.this)).await;
+    let secret = stage.secret("db").await;
+    stage.rotate(&secret, 1).await;
+    stage.scheduler.sweep().await;
+    assert_eq!(stage.function.steps(&secret), "");
+    assert!(!stage.run(&secret).await.unwrap().has_begun());
+    // As the database's, and then it is done.
+    let clock = &stage.world.clock;
+    clock.advance(SystemClock.now().secs() - clock.now().secs());
+    stage.scheduler.sweep().await;
+    stage.assert_rotated(&secret, 1).await;
 }
