@@ -4,16 +4,16 @@ use super::answer::{Answer, respond};
 use super::entrance::{Entrance, Malformed};
 use super::shares::{Share, Shares};
 use super::stand_in::{Somebody, StandIn};
-use super::target::{Meant, Target, target};
+use super::target::{Meant, Target, protocol_of, target};
 use super::unbroken::Unbroken;
-use super::{Admin, DevTools, Handler, Incoming, Refusal, issuer, machine_credentials};
+use super::{Admin, DevTools, Handler, Incoming, issuer, machine_credentials};
 use crate::audit::{TlsDetails, UserIdentity};
 use crate::authorize::Caller;
 use crate::call::{self, Arrival, Server, Speech, Unlogged};
 use crate::identity::{Callers, Credentials, Unknown};
 use crate::sigv4::{self, AuthError, Claim, SigningKeyCache};
 use crate::store::Freshness;
-use crate::types::{Principal, Region};
+use crate::types::{AccountId, Principal, Region};
 use crate::wire::{Fault, Protocol};
 use bytes::Bytes;
 use http::{Response, header, request::Parts};
@@ -31,9 +31,11 @@ const GLOBAL_SKEW_SECONDS: i64 = 900;
 /// Calls under way at once of which it is known whose they are. Each holds at most a body and an answer: a
 /// few hundred MiB in all.
 const CALLS: usize = 896;
-/// And requests of which it is not, or that are being refused: what strangers send takes no place from
-/// those who are known.
+/// And requests of which it is not: what strangers send takes no place from those who are known.
 const STRANGERS: usize = 128;
+/// Refusals that wait for the log at once. They have places of their own, and each account its share of
+/// them: a crowd that is refused keeps nobody else out, and loses records of its own refusals only.
+const REFUSALS: usize = 256;
 /// How long a request waits for such a place. To find out whose a request is takes microseconds: who waits
 /// longer stands behind a crowd.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -51,6 +53,8 @@ struct Inner {
     strangers: Arc<Semaphore>,
     /// Places for calls under way, and how many of them each account may have.
     shares: Arc<Shares>,
+    /// Places for refusals on their way into the log.
+    refusals: Arc<Shares>,
     signing_keys: Arc<SigningKeyCache>,
     callers: Arc<Callers>,
     stand_in: Arc<StandIn>,
@@ -76,6 +80,19 @@ struct Rest {
     _share: Share,
 }
 
+/// Who was found out to have sent a request, and the place that its call has.
+type Admitted = (Target, Arc<Caller>, Share);
+
+/// A request that is refused before its operation is asked.
+struct TurnedAway {
+    protocol: Protocol,
+    meant: Option<Meant>,
+    /// Whose it is, if that is proved.
+    account: Option<AccountId>,
+    identity: UserIdentity,
+    fault: Fault,
+}
+
 impl Handler for Front {
     async fn handle(&self, request: Incoming) -> Response<Bytes> {
         if let Some(admin) = &self.0.admin
@@ -83,7 +100,7 @@ impl Handler for Front {
         {
             return response;
         }
-        let Some(place) = self.0.enter().await else { return shed(&request) };
+        let Some(place) = self.0.enter().await else { return self.0.shed(&request) };
         // A client that goes away must not leave a call half done. The call takes its place with it, so
         // that clients who go away cannot pile calls up.
         let inner = self.0.clone();
@@ -105,16 +122,12 @@ impl Handler for Front {
             }
         }
     }
-
-    fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
-        refusal.plain()
-    }
 }
 
 impl Front {
     pub fn new(server: Arc<Server>, admin: Option<Admin>, dev: Option<DevTools>) -> Self {
         let strangers = Arc::new(Semaphore::new(STRANGERS));
-        let shares = Arc::new(Shares::new(CALLS));
+        let (shares, refusals) = (Arc::new(Shares::new(CALLS)), Arc::new(Shares::new(REFUSALS)));
         let signing_keys = Arc::new(SigningKeyCache::new());
         let (entrance, dev) = (Entrance::default(), dev.map(Arc::new));
         let (callers, stand_in) = (Arc::default(), Arc::default());
@@ -122,6 +135,7 @@ impl Front {
             server,
             strangers,
             shares,
+            refusals,
             signing_keys,
             callers,
             stand_in,
@@ -150,6 +164,7 @@ impl Front {
             server: self.0.server.clone(),
             strangers: self.0.strangers.clone(),
             shares: self.0.shares.clone(),
+            refusals: self.0.refusals.clone(),
             signing_keys: self.0.signing_keys.clone(),
             callers: self.0.callers.clone(),
             stand_in: self.0.stand_in.clone(),
@@ -169,6 +184,16 @@ impl Inner {
         }
         let waits = tokio::time::timeout(PATIENCE, strangers.clone().acquire_owned());
         Box::pin(waits).await.ok()?.ok()
+    }
+
+    /// Refuses what there is no place for, as cheaply as can be: SDKs come again later. It is counted, and
+    /// not in the log.
+    fn shed(&self, request: &Incoming) -> Response<Bytes> {
+        let protocol = protocol_of(&request.head);
+        let fault = Fault::throttled(protocol);
+        self.server.metrics.request(UNKNOWN, UNKNOWN, Some(fault.code), Duration::ZERO);
+        let answer = Answer { protocol, meant: None, outcome: Err(fault) };
+        respond(answer, &self.server.random.request_id())
     }
 
     /// What is rare has a box of its own: every call would carry the space for it.
@@ -256,41 +281,66 @@ impl Inner {
         malformed: Option<Malformed>,
         place: OwnedSemaphorePermit,
     ) -> Result<(Unlogged, Meant, Share), Answer> {
-        let target = match target(&request.head, &request.body) {
-            Ok(target) => target,
-            Err((protocol, fault)) => {
-                // Nobody is known yet and nothing was asked that exists.
-                let fault = self.refuse(arrival, None, claimed_by(&request.head), fault).await;
-                return Err(Answer { protocol, meant: None, outcome: Err(fault) });
-            }
+        let admitted = self.admit(arrival, request, malformed).await;
+        // It is for finding out whose a request is. What follows may wait for a disk.
+        drop(place);
+        let (target, caller, share) = match admitted {
+            Ok(admitted) => admitted,
+            Err(turned_away) => return Err(Box::pin(self.turn_away(arrival, *turned_away)).await),
         };
-        let Target { meant, .. } = target;
-        let protocol = meant.service.protocol();
-        let refused = |fault| Answer { protocol, meant: Some(meant), outcome: Err(fault) };
+        let meant = target.meant;
+        match self.run(arrival, &caller, &target, &request.body).await {
+            Ok(unlogged) => Ok((unlogged, meant, share)),
+            Err(fault) => {
+                let protocol = meant.service.protocol();
+                Err(Answer { protocol, meant: Some(meant), outcome: Err(fault) })
+            }
+        }
+    }
+
+    /// Whose call it is, and a place for it.
+    async fn admit(
+        &self,
+        arrival: &mut Arrival,
+        request: &Incoming,
+        malformed: Option<Malformed>,
+    ) -> Result<Admitted, Box<TurnedAway>> {
+        let target = target(&request.head, &request.body).map_err(|(protocol, fault)| {
+            // Nobody is known yet and nothing was asked that exists.
+            let identity = claimed_by(&request.head);
+            Box::new(TurnedAway { protocol, meant: None, account: None, identity, fault })
+        })?;
+        let meant = Some(target.meant);
+        let protocol = target.meant.service.protocol();
+        let stranger = |(identity, fault)| {
+            Box::new(TurnedAway { protocol, meant, account: None, identity, fault })
+        };
         if let Some(malformed) = malformed {
             // Where it comes from is not known: it is as if it had come from nowhere.
             let fault = Fault::validation(protocol, malformed.to_string());
-            let identity = claimed_by(&request.head);
-            return Err(refused(self.refuse(arrival, Some(meant), identity, fault).await));
+            return Err(stranger((claimed_by(&request.head), fault)));
         }
-        let caller = match self.authenticate(arrival, request, &target).await {
-            Ok(caller) => caller,
-            Err((identity, fault)) => {
-                return Err(refused(self.refuse(arrival, Some(meant), identity, fault).await));
-            }
-        };
-        self.server.note_access(&caller, meant.service.signing_name, &arrival.region);
+        let caller = self.authenticate(arrival, request, &target).await.map_err(stranger)?;
+        self.server.note_access(&caller, target.meant.service.signing_name, &arrival.region);
         // Whoever did not sign names what account they like.
         let account = caller.has_signed().then_some(&caller.principal.account);
         let Some(share) = self.shares.enter(account) else {
             let (identity, fault) = (call::identity(&caller), Fault::throttled(protocol));
-            return Err(refused(self.refuse(arrival, Some(meant), identity, fault).await));
+            let account = account.cloned();
+            return Err(Box::new(TurnedAway { protocol, meant, account, identity, fault }));
         };
-        drop(place);
-        match self.run(arrival, &caller, &target, &request.body).await {
-            Ok(unlogged) => Ok((unlogged, meant, share)),
-            Err(fault) => Err(refused(fault)),
-        }
+        Ok((target, caller, share))
+    }
+
+    /// The answer to what is refused, once that is in the log. Of whom too much is refused at once, what
+    /// is beyond is counted and not logged: otherwise the log would be the flood's.
+    async fn turn_away(&self, arrival: &Arrival, turned_away: TurnedAway) -> Answer {
+        let TurnedAway { protocol, meant, account, identity, fault } = turned_away;
+        let fault = match self.refusals.enter(account.as_ref()) {
+            Some(_turn) => self.refuse(arrival, meant, identity, fault).await,
+            None => Fault::throttled(protocol),
+        };
+        Answer { protocol, meant, outcome: Err(fault) }
     }
 
     async fn run(
@@ -446,13 +496,6 @@ impl Inner {
         let name = meant.and_then(|meant| meant.entry).map_or(UNKNOWN, |entry| entry.name);
         call::refuse(&self.server, arrival, source, name, identity, fault).await
     }
-}
-
-/// Refuses what there is no place for, as the service that is meant says it: SDKs come again later.
-fn shed(request: &Incoming) -> Response<Bytes> {
-    let meant = target(&request.head, &request.body).ok().map(|target| target.meant);
-    let protocol = meant.map_or(Protocol::Json, |meant| meant.service.protocol());
-    respond(Answer { protocol, meant, outcome: Err(Fault::throttled(protocol)) }, "")
 }
 
 /// Who says to have sent a request that was not read far enough to know.

@@ -2,6 +2,7 @@
 use super::admin::page;
 use crate::call::Server;
 use crate::identity::outbound::OutboundFederation;
+use crate::store::Freshness;
 use crate::types::AccountId;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
@@ -34,7 +35,9 @@ impl<'a> Page<'a> {
         if head.method != Method::GET {
             return page(StatusCode::METHOD_NOT_ALLOWED, JSON, "{}".into());
         }
-        let mut tx = server.store.begin();
+        // Anybody may ask, as often as they like: not the database each time. A key
+        // that another node has made since is not in it yet: who misses it looks again.
+        let mut tx = server.store.begin_with(Freshness::Bounded);
         let keys = match OutboundFederation::load(&mut tx, &account).await {
             Ok(Some(federation)) => federation.key_set(server.clock.now()),
             Ok(None) => Ok(None),

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
@@ -22,6 +22,9 @@ use super::{
 
 /// The most that is read and thrown away after a refusal; a client that sends more sees a reset.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// The most that one read gives hyper. Its buffer has 8 KiB, and it takes a larger one, which is given from its
+/// start again less often, after a read that fills it.
+const MOST_READ: u64 = 8 * 1024 - 1;
 /// Read at a time while throwing away; on the stack.
 const LINGER_BUFFER: usize = 4 * 1024;
 
@@ -42,8 +45,8 @@ impl Transport {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Transport::Plain(tcp) => Pin::new(&mut tcp.take(MOST_READ)).poll_read(cx, buf),
+            Transport::Tls(tls) => Pin::new(&mut tls.take(MOST_READ)).poll_read(cx, buf),
         }
     }
 }
@@ -55,14 +58,38 @@ pub(super) struct Stream {
     framing: Framing,
     /// Received, but not yet hyper's: what followed the end of a head or of a body.
     held: Bytes,
+    /// Of the buffer that hyper reads into: at most so much of it has been written since it was wiped, and so
+    /// much space was left in it.
+    written: usize,
+    space: usize,
     /// Our side is shut; bytes thrown away since.
     discarded: Option<usize>,
 }
 
 impl Stream {
     pub(super) fn new(transport: Transport, progress: Arc<Progress>) -> Self {
-        let framing = Framing::new();
-        Stream { transport, progress, framing, held: Bytes::new(), discarded: None }
+        let (framing, held) = (Framing::new(), Bytes::new());
+        Stream { transport, progress, framing, held, written: 0, space: 0, discarded: None }
+    }
+
+    /// Between two requests hyper is about to read into a buffer that it gives from its start again, once it
+    /// has nothing of the request before any more: what that left there, a plaintext perhaps, is wiped. hyper
+    /// asks for the next request as soon as an answer is out, and so this does not wait for that.
+    fn wipe(&mut self, buf: &mut ReadBuf<'_>) {
+        let space = buf.remaining();
+        if space > self.space && self.framing.is_between() && self.held.is_empty() {
+            buf.initialize_unfilled_to(self.written.min(space)).fill(0);
+            self.written = 0;
+        }
+        self.space = space;
+    }
+
+    /// So much of what was held is hyper's now. Its memory goes with the last of it, not with the connection.
+    fn hand_over(&mut self, bytes: usize) {
+        self.held.advance(bytes);
+        if self.held.is_empty() {
+            self.held = Bytes::new();
+        }
     }
 
     fn note_write<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -84,7 +111,7 @@ impl Stream {
         if self.framing.is_poisoned() {
             self.held = Bytes::from_static(END_OF_HEAD);
         } else if from_held {
-            self.held.advance(admitted);
+            self.hand_over(admitted);
         } else if let Some(rest) = fresh.get(admitted..).filter(|rest| !rest.is_empty()) {
             self.held = Bytes::copy_from_slice(rest);
         }
@@ -105,18 +132,21 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        this.wipe(buf);
         let before = buf.filled().len();
         let from_held = !this.held.is_empty();
         if from_held {
             let length = this.held.len().min(buf.remaining());
             buf.put_slice(this.held.get(..length).unwrap_or_default());
             if this.framing.is_http2() || this.framing.is_poisoned() {
-                this.held.advance(length);
+                this.hand_over(length);
             }
         } else if !this.framing.is_poisoned() {
             ready!(this.transport.poll_read(cx, buf))?;
         }
+        this.written = this.written.saturating_add(buf.filled().len() - before);
         this.admit(buf, before, from_held);
+        this.space = buf.remaining();
         Poll::Ready(Ok(()))
     }
 }

@@ -40,6 +40,11 @@ impl Target {
     }
 }
 
+/// In which protocol to answer a request that is not read any further.
+pub(super) fn protocol_of(head: &Parts) -> Protocol {
+    if head.headers.contains_key(X_AMZ_TARGET) { Protocol::Json } else { Protocol::Query }
+}
+
 /// Reads which operation is meant. A JSON service is named by the target header, a Query service by
 /// its parameters, in the body or, for presigned requests, in the query string.
 pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
