@@ -33,34 +33,12 @@ impl Mac {
         Some(Self(mac))
     }
 
+    #[expect(clippy::expect_used, reason = "the text has two digits for each byte")]
     pub(super) fn hex(&self) -> [u8; 64] {
         let mut text = [0; 64];
-        let (pairs, _) = text.as_chunks_mut::<2>();
-        for (pair, byte) in pairs.iter_mut().zip(self.0) {
-            *pair = hex_digits(byte);
-        }
+        hex::encode_to_slice(self.0, &mut text).expect("64 digits for 32 bytes");
         text
     }
-}
-
-#[expect(
-    clippy::indexing_slicing,
-    reason = "evaluated when it is compiled; four bits are below 16"
-)]
-const HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    table
-};
-
-#[expect(clippy::indexing_slicing, reason = "a byte is below 256")]
-fn hex_digits(byte: u8) -> [u8; 2] {
-    HEX[usize::from(byte)]
 }
 
 impl fmt::Display for Mac {

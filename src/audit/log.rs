@@ -96,6 +96,8 @@ impl Log {
 
     /// Appends one event and returns its number once it is durable. If the caller goes away in the
     /// meantime the record is written all the same.
+    ///
+    /// To be polled to its end or dropped: others' answers may lie in it.
     pub async fn append(&self, event: &Event) -> Result<u64, AuditError> {
         self.append_json(event.to_json()?).await
     }

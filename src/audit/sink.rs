@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::RwLock;
 
 #[async_trait]
 pub trait AuditSink: fmt::Debug + Send + Sync {
     /// Returns once the event is as durable as this sink makes it. Those of several calls at the same time
-    /// share the work.
+    /// share the work, and one of them tells the others: whoever polls this polls it to its end or drops it,
+    /// and awaits nothing in between.
     async fn record(&self, event: &Event) -> Result<(), AuditError>;
 }
 
@@ -27,6 +29,8 @@ pub struct MemoryAudit {
     pub broken: AtomicBool,
     /// Likewise no event of this name.
     pub refused_name: Mutex<Option<&'static str>>,
+    /// While a test holds this for itself, recording waits, as for a disk.
+    pub gate: RwLock<()>,
 }
 
 impl MemoryAudit {
@@ -38,6 +42,7 @@ impl MemoryAudit {
 #[async_trait]
 impl AuditSink for MemoryAudit {
     async fn record(&self, event: &Event) -> Result<(), AuditError> {
+        let _open = self.gate.read().await;
         let name = *self.refused_name.lock().unwrap_or_else(PoisonError::into_inner);
         if self.broken.load(Ordering::SeqCst) || name.is_some_and(|name| event.event_name == name) {
             return Err(AuditError::Closed);

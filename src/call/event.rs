@@ -189,6 +189,14 @@ impl Trail {
         events.push(own);
         events
     }
+    /// Takes back what went into the call's own event, which tells of what did not happen.
+    pub(super) fn take_back(&mut self, own: Event) {
+        self.identity = Some(own.user_identity);
+        self.resources = own.resources;
+        if let Some(Value::Object(additional)) = own.additional_event_data {
+            self.additional = additional;
+        }
+    }
     pub(super) fn identify(&mut self, caller: &Caller) {
         self.identity = Some(identity(caller).into());
     }

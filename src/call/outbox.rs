@@ -34,17 +34,30 @@ pub struct Outbox {
     /// Committed events that the log refused: tried again until it takes them.
     refused: Mutex<Vec<(String, Vec<Event>)>>,
     /// Commits whose outcome nobody was told: what waits of them, if it does, is logged once that is known.
-    unsure: Mutex<Vec<Unsure>>,
+    unsure: Mutex<Vec<Doubt>>,
     /// Whether the log refused the last event it was given.
     log_fails: AtomicBool,
 }
 
+/// A commit that failed, as it seems. It may have taken effect, or do so yet.
 #[derive(Debug)]
-struct Unsure {
+pub(super) struct Doubt {
     /// Under which its events wait.
     id: String,
-    /// Those that the log was given all the same.
+    /// The ids of those of them that are logged all the same.
     told: Vec<String>,
+}
+
+impl Doubt {
+    /// None if the error says that nothing came of the commit.
+    pub(super) fn of(
+        id: &str,
+        error: &StoreError,
+        told: impl FnOnce() -> Vec<String>,
+    ) -> Option<Self> {
+        matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_))
+            .then(|| Self { id: id.to_owned(), told: told() })
+    }
 }
 
 impl Outbox {
@@ -65,33 +78,47 @@ impl Outbox {
         id: Option<&str>,
         mut events: Vec<Event>,
     ) -> Result<(), AuditError> {
-        // Every record anchors the store: an older store beside this log is noticed at the start.
-        for event in &mut events {
-            event.store_revision = Some(server.store.acknowledged());
-        }
-        let outcome = record_all(server, &mut events).await;
-        // Written only when it changes: every call on every core reads it.
-        if self.log_fails.load(Ordering::SeqCst) != outcome.is_err() {
-            self.log_fails.store(outcome.is_err(), Ordering::SeqCst);
-        }
+        let outcome = self.give(server, &mut events).await;
         match (&outcome, id) {
             (Ok(()), Some(id)) => hold(&self.logged).push(id.to_owned()),
             (Err(_), Some(id)) => hold(&self.refused).push((id.to_owned(), events)),
-            // What is doubtful has to be told of after all.
-            (Err(_), None) => hold(&self.unsure).iter_mut().for_each(|unsure| {
-                unsure.told.retain(|told| events.iter().all(|event| event.event_id != *told));
-            }),
-            (Ok(()), None) => {}
+            (_, None) => {}
         }
         outcome
     }
 
-    /// Notes that a commit failed with which events were to wait under `id`. It may have taken effect, or
-    /// do so yet. `told`: the ids of those events that are logged all the same.
-    pub(super) fn doubt(&self, id: &str, told: Vec<String>, error: &StoreError) {
-        if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
-            hold(&self.unsure).push(Unsure { id: id.to_owned(), told });
+    /// Logs the events of a call whose commit is in doubt. That is noted only then: whoever settles it must
+    /// know which of them the log has.
+    pub(super) async fn log_in_doubt(
+        &self,
+        server: &Server,
+        mut doubt: Doubt,
+        mut events: Vec<Event>,
+    ) -> Result<(), AuditError> {
+        let outcome = self.give(server, &mut events).await;
+        // What the log refused has to be told of after all.
+        doubt.told.retain(|told| events.iter().all(|event| event.event_id != *told));
+        self.doubt(Some(doubt));
+        outcome
+    }
+
+    /// Gives the log these events; leaves those that it refused.
+    async fn give(&self, server: &Server, events: &mut Vec<Event>) -> Result<(), AuditError> {
+        // Every record anchors the store: an older store beside this log is noticed at the start.
+        for event in events.iter_mut() {
+            event.store_revision = Some(server.store.acknowledged());
         }
+        let outcome = record_all(server, events).await;
+        // Written only when it changes: every call on every core reads it.
+        if self.log_fails.load(Ordering::SeqCst) != outcome.is_err() {
+            self.log_fails.store(outcome.is_err(), Ordering::SeqCst);
+        }
+        outcome
+    }
+
+    /// Notes a commit that is in doubt, to be settled.
+    pub(super) fn doubt(&self, doubt: Option<Doubt>) {
+        hold(&self.unsure).extend(doubt);
     }
 
     /// Logs the events of commits that took effect without anybody being told.
@@ -107,7 +134,7 @@ impl Outbox {
         Ok(())
     }
 
-    async fn settle_one(&self, server: &Server, unsure: &Unsure) -> Result<(), StoreError> {
+    async fn settle_one(&self, server: &Server, unsure: &Doubt) -> Result<(), StoreError> {
         let (key, mut tx) = (server.own_key(&unsure.id), server.store.begin());
         let Some(waiting) = tx.get::<Waiting>(&key).await? else {
             // It may still be under way. This comes after it, and conflicts with it if it takes effect.
@@ -181,6 +208,9 @@ impl Outbox {
 
 /// Gives the log all of them at the same time, so that they share one sync; keeps those that it refused. They may
 /// be of two batches, of which the disk had space for one: what the log has, it must not be given again.
+///
+/// All futures are polled until all are ready: one that is left alone while another is awaited may be
+/// the one that tells the others of its batch, and then none of them ever hears.
 async fn record_all(server: &Server, events: &mut Vec<Event>) -> Result<(), AuditError> {
     // Most calls have one.
     if let [event] = events.as_slice() {
@@ -304,7 +334,9 @@ pub async fn inherit(server: &Server, from: &str, turn: &Turn<'_>) -> Result<usi
             mine.push((id, waiting.events.clone()));
         }
         if let Err(error) = tx.commit().await {
-            mine.iter().for_each(|(id, _)| server.outbox.doubt(id, Vec::new(), &error));
+            mine.iter().for_each(|(id, _)| {
+                server.outbox.doubt(Doubt::of(id, &error, Vec::new));
+            });
             return Err(error.into());
         }
         let mut outcome = Ok(());

@@ -1,6 +1,7 @@
 //! The way of every call: request quota → model check → typed decode → execute → commit (a conflict
 //! runs the whole call again) → audit → encode. No answer leaves before its event is durable.
 use super::event::{self, Called, Trail};
+use super::outbox::Doubt;
 use super::recorded::recorded;
 use super::{
     Arrival, Call, Operation, OperationError, Outbox, Reply, Server, Service, encoded_message,
@@ -15,6 +16,7 @@ use crate::store::StoreError;
 use crate::types::{AccountId, Arn, Region, Timestamp};
 use crate::wire::{Fault, OperationModel, Rejection, ServiceError, json};
 use smol_str::SmolStr;
+use std::fmt;
 
 /// Conflicts that one call outlives. Beyond it the caller is asked to slow down: so many rivals for
 /// the same rows are a load problem, not a bug.
@@ -42,12 +44,23 @@ impl<'a> Asked<'a> {
 }
 
 /// An operation's outcome before its event is durable.
-#[derive(Debug)]
 struct Done {
     reply: Reply,
     events: Vec<Event>,
     /// Whether the events also wait in the outbox, committed with the change.
     in_outbox: bool,
+    /// That its commit may have taken effect all the same.
+    doubt: Option<Box<Doubt>>,
+}
+
+/// Without the reply, which may be a plaintext.
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reply: _, events, in_outbox, doubt } = self;
+        let mut shown = f.debug_struct("Done");
+        shown.field("events", events).field("in_outbox", in_outbox).field("doubt", doubt);
+        shown.finish_non_exhaustive()
+    }
 }
 
 pub(super) async fn run<O: Operation>(
@@ -85,12 +98,17 @@ impl Unlogged {
     pub async fn logged(self, server: &Server) -> Reply {
         let Self { done, waiting_as, request_id } = self;
         let request = request_id.as_str();
-        if let Err(error) = server.outbox.log(server, waiting_as.as_deref(), done.events).await {
+        let Done { reply, events, doubt, .. } = done;
+        let logged = match doubt {
+            None => server.outbox.log(server, waiting_as.as_deref(), events).await,
+            Some(doubt) => server.outbox.log_in_doubt(server, *doubt, events).await,
+        };
+        if let Err(error) = logged {
             tracing::error!(request, %error, "the audit log refused an event");
             return Err(Fault::internal());
         }
         failpoints::reach(Point::Answer);
-        done.reply
+        reply
     }
 }
 
@@ -127,14 +145,15 @@ async fn attempt<O: Operation>(server: &Server, asked: Asked<'_>) -> Done {
         match executed {
             Ok(response) => match commit::<O>(call, &mut trail, asked, &response).await {
                 Ok(done) => return done,
-                Err(StoreError::Conflict) => {}
-                Err(error) => {
+                Err((StoreError::Conflict, _)) => {}
+                Err((error, doubt)) => {
                     let mut done = failed::<O>(asked, error.into(), &mut trail);
                     // The commit's outcome may be unknown, and its event lie in the outbox: this one
                     // must not pass for it. The others may, so that none is logged twice.
                     if let Some(own) = done.events.last_mut() {
                         own.event_id = server.random.request_id();
                     }
+                    done.doubt = doubt;
                     return done;
                 }
             },
@@ -153,27 +172,34 @@ async fn attempt<O: Operation>(server: &Server, asked: Asked<'_>) -> Done {
     failed::<O>(asked, Throttled.into(), &mut trail)
 }
 
-/// Commits the call's writes together with its event.
+/// Commits the call's writes together with its event. A failure comes with the doubt whether it is one.
 async fn commit<O: Operation>(
     mut call: Call<'_>,
     trail: &mut Trail,
     asked: Asked<'_>,
     response: &O::Response,
-) -> Result<Done, StoreError> {
-    let encoded = json::encode(response)
-        .map_err(|e| StoreError::Corrupt(format!("an answer cannot be encoded: {e}")))?;
+) -> Result<Done, (StoreError, Option<Box<Doubt>>)> {
+    let encoded = json::encode(response).map_err(|error| {
+        (StoreError::Corrupt(format!("an answer cannot be encoded: {error}")), None)
+    })?;
     let event = finish::<O>(asked, trail, Ok(&encoded));
     let in_outbox = !call.tx.is_read_only();
     if in_outbox {
-        call.server.outbox.check()?;
-        Outbox::put(call.server, &mut call.tx, &call.arrival.event_id, trail.events(&event))?;
+        let (server, id) = (call.server, &call.arrival.event_id);
+        let put = server.outbox.check().and_then(|()| {
+            Outbox::put(server, &mut call.tx, id, trail.events(&event))
+        });
+        if let Err(error) = put {
+            trail.take_back(event);
+            return Err((error, None));
+        }
     }
     if let Err(error) = call.tx.commit().await {
-        if in_outbox {
-            let told = trail.so_far().map(|event| event.event_id.to_string()).collect();
-            call.server.outbox.doubt(&call.arrival.event_id, told, &error);
-        }
-        return Err(error);
+        let told = || trail.so_far().map(|event| event.event_id.to_string()).collect();
+        let id = in_outbox.then_some(&call.arrival.event_id);
+        let doubt = id.and_then(|id| Doubt::of(id, &error, told)).map(Box::new);
+        trail.take_back(event);
+        return Err((error, doubt));
     }
     for used in call.uses {
         let last = LastUse {
@@ -191,7 +217,8 @@ async fn commit<O: Operation>(
     for (outcome, took) in call.rotations {
         call.server.metrics.rotation_ended(outcome, took);
     }
-    Ok(Done { reply: Ok(encoded), events: trail.take_events(true, event), in_outbox })
+    let events = trail.take_events(true, event);
+    Ok(Done { reply: Ok(encoded), events, in_outbox, doubt: None })
 }
 
 type ErrorOf<O> = <<O as Operation>::Service as Service>::Error;
@@ -204,12 +231,13 @@ fn failed<O: Operation>(asked: Asked<'_>, error: ErrorOf<O>, trail: &mut Trail) 
         tracing::error!(request, operation = O::NAME, %error, "call failed");
     }
     let event = finish::<O>(asked, trail, Err(&fault));
-    Done { reply: Err(fault), events: trail.take_events(false, event), in_outbox: false }
+    let events = trail.take_events(false, event);
+    Done { reply: Err(fault), events, in_outbox: false, doubt: None }
 }
 
 fn refused<O: Operation>(asked: Asked<'_>, fault: Fault) -> Done {
     let event = finish::<O>(asked, &mut Trail::default(), Err(&fault));
-    Done { reply: Err(fault), events: vec![event], in_outbox: false }
+    Done { reply: Err(fault), events: vec![event], in_outbox: false, doubt: None }
 }
 
 /// The call's event. `outcome` is the encoded answer, or the fault.
@@ -305,7 +333,7 @@ impl Server {
         self.outbox.check()?;
         Outbox::put(self, &mut tx, &id, events.clone())?;
         if let Err(error) = tx.commit().await {
-            self.outbox.doubt(&id, Vec::new(), &error);
+            self.outbox.doubt(Doubt::of(&id, &error, Vec::new));
             return Err(error.into());
         }
         self.outbox.log(self, Some(&id), events).await?;
