@@ -26,6 +26,8 @@ mod fault_tests;
 #[cfg(test)]
 mod flip_tests;
 #[cfg(test)]
+mod prove_tests;
+#[cfg(test)]
 mod suite;
 
 pub use backend::{Backend, Changed, Changes, Commit, Digest, Feed, Revision, StoreError, Witness};

@@ -284,9 +284,10 @@ impl Sealed {
             let holds = match self.get(proof.table, &proof.key).await? {
                 Some((found, value)) if found == revision => *value == *proof.value,
                 Some((found, _)) if found > revision => true,
-                // A later commit may have deleted it, and another one made it anew that knew nothing of
-                // either; an earlier state may not be back.
-                _ => self.acknowledged() > revision.0 || self.last().await? > revision,
+                // A later commit may have deleted it, and one of another writer made it anew that knew
+                // nothing of either. A single writer's revisions only grow: an earlier state is back.
+                Some(_) => self.backend.slot().is_some() && self.last().await? > revision,
+                None => self.acknowledged() > revision.0 || self.last().await? > revision,
             };
             if !holds {
                 let table = proof.table.name();

@@ -2,8 +2,10 @@
 use super::databases::{self, Postgres as Server, fresh};
 use super::proxy::{Mode, Proxy};
 use super::tests::{Thing, backend, get, put, settings, store, thing};
+use crate::store::prove_tests::{assert_damaged, prove, put_back, sealed, write};
 use crate::store::suite::commit;
 use crate::store::{Backend, Freshness, StoreError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Notes the state that [`rewind`] goes back to.
@@ -118,4 +120,30 @@ async fn a_state_that_went_back_before_the_first_commit_is_noticed() {
         let written = put(&started, "a", "3").await;
         assert!(matches!(written, Err(StoreError::Corrupt(_))), "{forgery}: {written:?}");
     }
+}
+
+/// Of two writers the one that is behind may make a row anew that the other one has deleted; a row that is back
+/// without that is not what was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_made_anew_is_told_from_one_that_is_back() {
+    let settings = settings(databases::postgres().port, &fresh("proved"));
+    let backends = ["one", "other"].map(async |id| Arc::new(backend(&settings, id).await.unwrap()));
+    let [one, other] = backends;
+    let (one, other) = (one.await, other.await);
+    let first = sealed(one.clone()).await;
+    let second = sealed(other.clone()).await;
+    // Where each begins is up to chance.
+    let ahead = write(&first, "a", Some("1")).await > write(&second, "b", Some("1")).await;
+    let (high, low) = if ahead { (&first, &second) } else { (&second, &first) };
+    let made = write(high, "x", Some("1")).await;
+    write(high, "x", None).await;
+    assert!(write(low, "x", Some("2")).await < made);
+    prove(high, made, "x", "1").await.unwrap();
+
+    write(high, "y", Some("1")).await;
+    let (revision, row) = one.get(b"y").await.unwrap().unwrap();
+    let last = write(high, "y", Some("2")).await;
+    prove(high, last, "y", "2").await.unwrap();
+    put_back(&*one, "y", revision, Some(row)).await;
+    assert_damaged(prove(high, last, "y", "2").await);
 }
