@@ -1,6 +1,6 @@
 //! Every fault of a plan gets into a running server: at each point it dies, and what fails is refused. A torture
 //! whose faults do not come finds nothing.
-use crate::client::{Client, Failed};
+use crate::client::{Client, Failed, get};
 use crate::harness::{Process, machine, wait_until};
 use crate::setup::Deployment;
 use claviger::failpoints::{Plan, Point};
@@ -110,12 +110,18 @@ fn what_fails_is_refused_and_what_passes_passes() {
         recovers(&mut client);
     }
     assert_eq!(process.stop().status.code(), Some(0));
-    for point in [Point::StoreSync, Point::AuditSync] {
+    for (point, fault) in
+        [(Point::StoreSync, "store takes no writes"), (Point::AuditSync, "audit log")]
+    {
         let (mut process, mut client) = struck.serve();
+        assert_eq!(get(process.address, "/readyz").unwrap().status, 200);
         struck.fails_once(&mut client, (point, EIO));
         for _ in 0..3 {
             assert!(is_failed(&struck.write(&mut client)), "{}: not until a start", point.name());
         }
+        let ready = get(process.address, "/readyz").unwrap();
+        assert_eq!(ready.status, 503, "{}", point.name());
+        assert!(ready.text().contains(fault), "{}", ready.text());
         process.kill();
         let (process, mut client) = struck.serve();
         recovers(&mut client);
