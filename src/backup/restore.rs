@@ -2,7 +2,7 @@
 use super::BackupError;
 use super::read::{Whole, read};
 use crate::failpoints::{self, Point};
-use crate::store::Loader;
+use crate::store::{Loader, StoreError};
 use std::path::Path;
 
 /// Writes the rows of a backup into a new store in `dir`, which is there and empty. The file was checked
@@ -13,11 +13,14 @@ pub fn load(
     digest: &str,
     mut progress: impl FnMut(u64),
 ) -> Result<Whole, BackupError> {
-    let loader = Loader::new(dir)?;
+    // Such as a full disk: nothing is wrong with the backup.
+    let failed =
+        |error: StoreError| BackupError::Io { path: dir.to_owned(), what: error.to_string() };
+    let loader = Loader::new(dir).map_err(failed)?;
     let mut seen = 0;
     let whole = read(path, |rows| {
         failpoints::strike(Point::RestoreRows).map_err(BackupError::io(dir))?;
-        loader.load(&rows)?;
+        loader.load(&rows).map_err(failed)?;
         seen += rows.len() as u64;
         progress(seen);
         Ok(())
@@ -25,6 +28,6 @@ pub fn load(
     if whole.digest != digest {
         return Err(BackupError::broken(path, "has changed since it was checked"));
     }
-    loader.finish(&whole.state)?;
+    loader.finish(&whole.state).map_err(failed)?;
     Ok(whole)
 }

@@ -81,6 +81,8 @@ async fn run(arguments: &RestoreArguments) -> Result<(), StartError> {
     };
     let target = Target::take(&config, arguments, &header)?;
     let opened = opened::open(file, &header, keys, key).await?;
+    // What cannot be done with this configuration is refused before anything is changed.
+    let seams = Seams::of_command(&config, opened.devices.clone())?;
     let before = match target.before {
         Some(before) => before,
         None => target.look(&config, &opened.root).await?,
@@ -115,7 +117,6 @@ async fn run(arguments: &RestoreArguments) -> Result<(), StartError> {
         true => "What was there before is in store.replaced: delete it when you are sure.\n",
         false => "",
     };
-    let seams = Seams::of_command(&config, opened.devices.clone())?;
     target.finish(seams, opened.root, said).await?;
     print(&format!(
         "{} has the {} rows of revision {} that {} had.\n{aside}{}{}",

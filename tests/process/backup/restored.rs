@@ -3,7 +3,7 @@
 use super::support::{Work, Written, back_up, command, lose, text, verify};
 use crate::events;
 use crate::harness::{files, machine};
-use crate::setup::Deployment;
+use crate::setup::{ACCOUNT, Deployment};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 
@@ -79,6 +79,25 @@ fn nothing_is_written_over() {
     lose(&other);
     command(&other, "restore", &[text(&file)]).assert(5, &["this is not the token"]);
     assert!(!other.data().join("store").exists() && !other.data().join("deployment.json").exists());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_followed_is_refused_before_anything_is_changed() {
+    let deployment = Deployment::new(true);
+    let file = deployment.dir.path().join("one.backup");
+    back_up(&deployment, &file);
+    let good = deployment.text(&deployment.data());
+    let service = format!(
+        "[[service]]\nname = \"payroll.example\"\nsigning_name = \"payroll\"\n\
+         principal = \"arn:aws:iam::{ACCOUNT}:user/payroll\"\nactions = [\"kms:Encrypt\"]\n"
+    );
+    deployment.write_config(&format!("{good}\n{service}{service}"));
+    let before = files(&deployment.data());
+    command(&deployment, "restore", &["--replace", "--accept-older", text(&file)])
+        .assert(3, &["payroll.example"]);
+    assert!(files(&deployment.data()) == before, "the refused restore changed something");
+    deployment.write_config(&good);
+    assert_eq!(deployment.serve().stop().status.code(), Some(0));
 }
 
 #[test]
