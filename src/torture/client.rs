@@ -33,10 +33,6 @@ impl Client {
         Self { address, key, user_agent, clock_seconds, wire: None }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// A call of KMS: `kms("Encrypt", json!({…}))`.
     pub(super) fn kms(&mut self, name: &str, body: &Value) -> Result<Value, Failed> {
         self.json("kms", name, body).map(|done| done.value)

@@ -4,6 +4,8 @@ use super::{Trouble, now};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A start takes a fraction of a second; the machine may be busy with other things.
@@ -16,6 +18,8 @@ pub(super) const LOOK: Duration = Duration::from_millis(4);
 pub(super) struct Process {
     child: Child,
     pub(super) address: SocketAddr,
+    /// Whether it was killed, or may end itself at a point: then calls may have no answer.
+    pub(super) may_be_dead: Arc<AtomicBool>,
     /// From the start of the process to the first answer of /readyz.
     pub(super) took: Duration,
 }
@@ -28,7 +32,8 @@ impl Process {
     ) -> Result<Result<Self, ExitStatus>, Trouble> {
         let began = now();
         let child = command.spawn().map_err(Trouble::setup("starting a server"))?;
-        let mut process = Self { child, address, took: Duration::ZERO };
+        let may_be_dead = Arc::default();
+        let mut process = Self { child, address, may_be_dead, took: Duration::ZERO };
         loop {
             if let Some(status) = process.ended()? {
                 return Ok(Err(status));
@@ -64,6 +69,8 @@ impl Process {
         if let Some(status) = self.ended()? {
             return Err(Trouble::Violation(format!("a server ended by itself: {status}")));
         }
+        // First: who has no answer looks at it.
+        self.may_be_dead.store(true, Ordering::SeqCst);
         self.child.kill().map_err(Trouble::setup("killing a server"))?;
         self.child.wait().map(drop).map_err(Trouble::setup("waiting for a server"))
     }

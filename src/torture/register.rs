@@ -129,7 +129,7 @@ impl Registers {
             match outcome? {
                 Ok(()) => {}
                 Err(Failed::Fault { code, .. }) if code.starts_with("Throttling") => {}
-                Err(failed) if pace.is_foul(server, client, &failed) => {
+                Err(failed) if pace.is_foul(server, &failed) => {
                     return Err(Trouble::Violation(format!("a register: {failed}")));
                 }
                 Err(Failed::Lost(_)) => break,

@@ -16,7 +16,7 @@ use super::{Trouble, now, promise, wait};
 use crate::failpoints::POLL;
 use serde_json::json;
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
@@ -50,10 +50,33 @@ impl Load<'_> {
     fn wait_for_writes(&self) {
         let pace = self.pace;
         wait(PATIENCE, &|| {
-            let enough = pace.written.load(Ordering::Relaxed) >= LOAD_WRITES
+            let enough = pace.counts().iter().sum::<u64>() >= LOAD_WRITES
                 && self.registers.is_none_or(Registers::has_enough);
             enough || (self.are_done)(None)
         });
+    }
+
+    /// After as much load again, kills the servers, first one, a moment later the others. Until then each of
+    /// them goes on with the writes that nothing is in the way of.
+    fn kill_in_turn(
+        &self,
+        servers: &mut [Process],
+        first: usize,
+        load: Duration,
+        rest: Duration,
+    ) -> Result<(), Trouble> {
+        let before = self.pace.counts();
+        std::thread::sleep(load);
+        let goes_on = |(now, before): (u64, &u64)| now > *before;
+        let all_go_on = || self.pace.counts().into_iter().zip(&before).all(goes_on);
+        wait(PATIENCE, &|| all_go_on() || (self.are_done)(None));
+        promise(all_go_on(), || {
+            format!(
+                "a server that nobody has killed acknowledges no write any more: of {before:?} and then {:?}",
+                self.pace.counts()
+            )
+        })?;
+        kill_in_turn(servers, first, rest)
     }
 
     /// From now on calls may fail as the load was told.
@@ -81,9 +104,8 @@ impl Era<'_> {
                 self.load(servers, NOTHING_FAILS, |now, servers| {
                     std::thread::sleep(load / 2);
                     now.deployment.plan(victim, &fault.plan(now.clock_seconds))?;
-                    std::thread::sleep(load / 2);
                     now.wait_for_writes();
-                    kill_in_turn(servers, victim, rest)
+                    now.kill_in_turn(servers, victim, load / 2, rest)
                 })?;
                 self.came(fault);
             }
@@ -124,7 +146,10 @@ impl Era<'_> {
             .enumerate()
             .map(|(n, seed)| (self.client(servers, n), Numbers(seed)))
             .collect();
-        let (ids, pace) = (&self.ids, Pace { may_fail, victim, ..Pace::default() });
+        let written = servers.iter().map(|_| AtomicU64::new(0)).collect();
+        let may_be_dead = servers.iter().map(|server| server.may_be_dead.clone()).collect();
+        let pace = Pace { may_fail, victim, written, may_be_dead, ..Pace::default() };
+        let ids = &self.ids;
         std::thread::scope(|scope| {
             let threads: Vec<ScopedJoinHandle<'_, Result<(), Trouble>>> = self
                 .workers
@@ -172,9 +197,9 @@ impl Era<'_> {
         rest: Duration,
     ) -> Result<(), Trouble> {
         self.load(servers, NOTHING_FAILS, |now, servers| {
-            std::thread::sleep(load);
+            std::thread::sleep(load / 2);
             now.wait_for_writes();
-            kill_in_turn(servers, victim, rest)
+            now.kill_in_turn(servers, victim, load / 2, rest)
         })
     }
 
@@ -187,6 +212,9 @@ impl Era<'_> {
     ) -> Result<(), Trouble> {
         self.deployment.plan(victim, &fault.plan(self.clock_seconds))?;
         let peace = self.peace();
+        if let Some(struck) = servers.get(victim) {
+            struck.may_be_dead.store(true, Ordering::SeqCst);
+        }
         let ended = self.load(servers, NOTHING_FAILS, |load, servers| {
             let Some(struck) = servers.get_mut(victim) else { return Ok(None) };
             let mut ended = struck.ends_until(now() + PATIENCE)?;
@@ -196,7 +224,7 @@ impl Era<'_> {
                 ended = struck.ends_until(now() + 50 * POLL)?;
             }
             if ended.is_none() {
-                kill_in_turn(servers, victim, rest)?;
+                load.kill_in_turn(servers, victim, Duration::ZERO, rest)?;
                 return Ok(None);
             }
             std::thread::sleep(rest);
@@ -234,7 +262,13 @@ impl Era<'_> {
         if stopped {
             for _ in 0..3 {
                 let outcome = self.write(servers, victim);
-                promise(outcome.is_err(), || "acknowledged a write after a failed sync".into())?;
+                // It says that it failed.
+                promise(matches!(outcome, Err(Failed::Fault { .. })), || {
+                    match &outcome {
+                        Ok(()) => "acknowledged a write after a failed sync".into(),
+                        Err(failed) => format!("a write after a failed sync: {failed}"),
+                    }
+                })?;
             }
             self.came(fault);
         } else {

@@ -3,10 +3,11 @@
 use super::client::Client;
 use super::numbers::Numbers;
 use super::operation::{Attempt, Ids, Operation, Outcome};
-use super::wire::{Failed, plain};
+use super::wire::Failed;
 use super::{Trouble, observe, promise, text_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How many objects are looked at again that the last round left alone.
@@ -31,8 +32,10 @@ pub(super) struct Pace {
     pub(super) victim: Option<usize>,
     /// Set before the fault is planned: nothing fails sooner.
     pub(super) may_begin: AtomicBool,
-    /// How many writes were acknowledged.
-    pub(super) written: AtomicU64,
+    /// Of every server how many writes were acknowledged.
+    pub(super) written: Vec<AtomicU64>,
+    /// Of every server whether it was killed, or may end itself.
+    pub(super) may_be_dead: Vec<Arc<AtomicBool>>,
     /// How many workers were told that the server failed.
     pub(super) failed: AtomicU64,
     /// Set: every worker comes to an end after its current call.
@@ -47,13 +50,22 @@ impl Pace {
     }
 
     /// Whether the end of a call is none that the fault or the server's death accounts for. A server that
-    /// answers has not been killed, and is not started again before the load is over.
-    pub(super) fn is_foul(&self, server: usize, client: &Client, failed: &Failed) -> bool {
+    /// nobody killed answers.
+    pub(super) fn is_foul(&self, server: usize, failed: &Failed) -> bool {
         let may_fail = self.may_fail(server) != MayFail::No;
+        let may_be_dead = || {
+            let server = self.may_be_dead.get(server);
+            server.is_some_and(|may_be_dead| may_be_dead.load(Ordering::SeqCst))
+        };
         match failed {
-            Failed::Lost(_) => !may_fail && plain(client.address(), "GET", "/readyz", b"").is_ok(),
+            Failed::Lost(_) => !may_fail && !may_be_dead(),
             Failed::Fault { status, .. } => !may_fail || *status < 500,
         }
+    }
+
+    /// How many writes every server has acknowledged.
+    pub(super) fn counts(&self) -> Vec<u64> {
+        self.written.iter().map(|written| written.load(Ordering::Relaxed)).collect()
     }
 }
 
@@ -176,7 +188,7 @@ impl Worker {
                 Err(Failed::Fault { code, request_id, .. }) if code.starts_with("Throttling") => {
                     Outcome::Refused(request_id)
                 }
-                Err(failed) if pace.is_foul(server, client, &failed) => {
+                Err(failed) if pace.is_foul(server, &failed) => {
                     return Err(Trouble::Violation(format!("{operation:?}: {failed}")));
                 }
                 Err(Failed::Fault { request_id, .. }) => {
@@ -193,7 +205,9 @@ impl Worker {
                     )
                 })?;
                 self.model.insert(object.clone(), after.clone());
-                pace.written.fetch_add(1, Ordering::Relaxed);
+                if let Some(written) = pace.written.get(server) {
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
             }
             let ends = outcome.in_doubt();
             self.attempts.push(Attempt { agent, operation, outcome, applied });
