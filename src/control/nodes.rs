@@ -60,7 +60,10 @@ pub(super) async fn execute(
             server.conclude(announced, "ended", outcome).await?;
             match removed? {
                 true => Ok(Output::NodeRemoved),
-                false => Err(refused("there is no node of this id: `claviger nodes list`")),
+                false => Err(refused(
+                    "there is no node of this id: `claviger nodes list`. One that has lost its place does \
+                     not come back under it",
+                )),
             }
         }
     }

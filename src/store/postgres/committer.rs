@@ -9,7 +9,7 @@ use crate::store::{Changes, Commit, StoreError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// Bounds how long the first commit of a group waits for the last.
 const GROUP_COMMITS: usize = 512;
@@ -20,6 +20,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A sixth of a node's lease on its slot.
 const RENEWAL: Duration = Duration::from_secs(10);
+/// Commits wait for it.
+const RENEWAL_DEADLINE: Duration = Duration::from_secs(3);
 const TRIM_INTERVAL: Duration = Duration::from_secs(30);
 const TRIM_DEADLINE: Duration = Duration::from_secs(3);
 /// Commits wait for it: so few at a time, and none that another node is trimming.
@@ -73,6 +75,8 @@ impl Committer {
     /// Works until the last sender is gone and everything sent is answered.
     pub(super) async fn run(mut self) {
         let mut renewal = interval(RENEWAL);
+        // Those that were missed while commits had to wait are not made up for.
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let job = match self.held.take() {
                 Some(job) => Some(job),
@@ -97,6 +101,7 @@ impl Committer {
 
     async fn serve(&mut self, commit: Commit, answer: Answer, since: Instant) {
         let (mut commits, mut answers, mut size) = (Vec::new(), Vec::new(), 0);
+        let mut oldest: Option<Instant> = None;
         let mut next = Some(Job::Commit(commit, answer, since));
         while let Some(job) = next.take() {
             match job {
@@ -106,6 +111,7 @@ impl Committer {
                         size += bytes_of(&commit);
                         commits.push(commit);
                         answers.push(answer);
+                        oldest = Some(oldest.map_or(since, |oldest| oldest.min(since)));
                     }
                 }
                 other @ Job::Clear(_) => {
@@ -117,9 +123,8 @@ impl Committer {
                 next = self.jobs.try_recv().ok();
             }
         }
-        if commits.is_empty() {
-            return;
-        }
+        // Not of one that was left out: those who came long after it would be tried once only.
+        let Some(since) = oldest else { return };
         match self.persist(Work::Commits(&commits), since).await {
             Ok(outcomes) => {
                 for (answer, applied) in answers.into_iter().zip(outcomes) {
@@ -251,7 +256,7 @@ impl Committer {
             };
             let renewal = nodes::renew(&connection.session.client, self.lease);
             let late = |_| Trouble::late("renewing the lease");
-            timeout(super::COMMIT_PATIENCE, renewal).await.map_err(late)??;
+            timeout(RENEWAL_DEADLINE, renewal).await.map_err(late)??;
             Ok::<_, Trouble>(connection)
         };
         match renewed.await {

@@ -89,6 +89,10 @@ async fn a_commit_that_no_standby_has_is_not_acknowledged() {
     assert!(!waiting.is_finished());
     assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, 1, "no standby has it");
     server.bounce(Signal::KILL);
+    // However long that took, this one is waited for as long as callers wait: were the first taken for
+    // settled, this would be tried, found out in the same way, and acknowledged.
+    let next = backend.commit(counted(3)).await;
+    assert!(matches!(next, Err(StoreError::Unavailable(_))), "{next:?}");
     let outcome = waiting.await.unwrap();
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     standby(&server, "").await;

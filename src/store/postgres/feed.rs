@@ -4,8 +4,9 @@ use crate::store::{Changed, Changes, Feed, StoreError};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Who is further behind forgets everything, which costs less than reading so many groups.
-const MOST_GROUPS: i64 = 4096;
+/// Who is further behind forgets everything, which costs less than reading so many groups: up to 512 commits
+/// each, in one statement that must be answered in little more than a second.
+const MOST_GROUPS: i64 = 256;
 
 #[derive(Debug)]
 pub(super) struct ChangeFeed {

@@ -187,20 +187,24 @@ impl Backend for Postgres {
         let session = self.pool.connector.connect().await?;
         let client = &session.client;
         let walk = async {
-            client
-                .batch_execute(
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                     SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on",
-                )
-                .await?;
-            let head = client
-                .query_opt("SELECT state FROM head ORDER BY sequence DESC LIMIT 1", &[])
-                .await?;
-            let state: Option<&[u8]> = head.as_ref().ok_or_else(no_head)?.get(0);
-            let all = "SELECT key, revision FROM rows ORDER BY key";
-            let rows = client.query_raw(all, std::iter::empty::<i64>()).await?;
-            let mut rows = pin!(rows);
             let late = |_| Trouble::late("reading all rows");
+            let begin = async {
+                client
+                    .batch_execute(
+                        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                         SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on",
+                    )
+                    .await?;
+                let head = "SELECT state FROM head ORDER BY sequence DESC LIMIT 1";
+                let head = client.query_opt(head, &[]).await?;
+                let all = "SELECT key, revision FROM rows ORDER BY key";
+                let rows = client.query_raw(all, std::iter::empty::<i64>()).await?;
+                Ok::<_, Trouble>((head, rows))
+            };
+            // A database may stand still at any moment.
+            let (head, rows) = timeout(START_DEADLINE, begin).await.map_err(late)??;
+            let state: Option<&[u8]> = head.as_ref().ok_or_else(no_head)?.get(0);
+            let mut rows = pin!(rows);
             while let Some(row) = timeout(START_DEADLINE, rows.try_next()).await.map_err(late)?? {
                 visit(row.get(0), revision(row.get(1))?);
             }

@@ -329,3 +329,20 @@ async fn the_feed_tells_every_group_in_order() {
     assert_eq!(since(3).await.what, Changed::Everything);
     assert!(matches!(feed.since(5).await, Err(StoreError::Corrupt(_))), "the database went back");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_far_behind_is_not_told_every_group() {
+    let server = databases::postgres();
+    let schema = fresh("behind");
+    let backend = backend(&settings(server.port, &schema), "node").await.unwrap();
+    let fill = format!(
+        "INSERT INTO {schema}.feed SELECT n, '', 0, now(), '{{}}' FROM generate_series(1, 300) AS n; \
+         UPDATE {schema}.head SET sequence = 300"
+    );
+    server.execute(&fill).await;
+    let feed = backend.feed().unwrap();
+    for (after, what) in [(43, Changed::Everything), (44, Changed::Keys(Vec::new()))] {
+        let told = feed.since(after).await.unwrap();
+        assert_eq!((told.sequence, told.what), (300, what), "{after}");
+    }
+}

@@ -34,7 +34,8 @@ const SCAN: &str = "SELECT key, revision, value FROM rows WHERE key >= $1 AND ke
 /// From the group itself on that was told last, to see that it is the same one still.
 const FEED: &str = "SELECT h.sequence, f.sequence, \
     CASE WHEN f.sequence > $1 THEN f.keys END, f.group_id \
-    FROM (SELECT sequence FROM head ORDER BY sequence DESC LIMIT 1) h LEFT JOIN feed f ON f.sequence >= $1 AND f.sequence <= h.sequence AND h.sequence - $1 <= $2 \
+    FROM (SELECT sequence FROM head ORDER BY sequence DESC LIMIT 1) h \
+    LEFT JOIN feed f ON f.sequence >= $1 AND f.sequence <= h.sequence AND h.sequence - $1 <= $2 \
     ORDER BY f.sequence";
 const REVISIONS: &str = "SELECT key, revision FROM rows WHERE key = ANY($1)";
 const STATE: &str = "SELECT sequence, state FROM head ORDER BY sequence DESC LIMIT 1";

@@ -26,8 +26,11 @@ const LIST: &str = "SELECT slot, id, name, version, roots, \
 const REPORT: &str = "UPDATE nodes SET last_seen = clock_timestamp(), knowledge_ms = $4, \
     roots = CASE WHEN cardinality($3::text[]) = 0 THEN roots ELSE $3 END \
     WHERE slot = $1 AND incarnation = $2 RETURNING slot";
-const REMOVE: &str = "WITH gone AS (DELETE FROM nodes WHERE id = $1 RETURNING id) \
-    INSERT INTO removed SELECT id, now() FROM gone ON CONFLICT DO NOTHING";
+/// Also of a node that has lost its slot: it would come back under its id. Answers a row if there was such a
+/// node, now or when this was asked before.
+const REMOVE: &str = "WITH gone AS (DELETE FROM nodes WHERE id = $1 RETURNING id), \
+    noted AS (INSERT INTO removed VALUES ($1, now()) ON CONFLICT DO NOTHING RETURNING id) \
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM gone) OR NOT EXISTS (SELECT 1 FROM noted)";
 const COPY: &str = "SELECT revision, document FROM deployment";
 const FIRST: &str = "INSERT INTO deployment (revision, document) \
     SELECT $1::bigint, $2::bytea FROM head WHERE cluster = $3 ON CONFLICT DO NOTHING";
@@ -137,7 +140,8 @@ impl Nodes {
     }
 
     /// Takes a node out for good: whatever of it still runs writes nothing any more, and it does not
-    /// come back under its id. Answers whether there was such a node.
+    /// come back under its id, nor does one that has no slot at the moment. Answers whether there was such
+    /// a node.
     pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
         Ok(!self.ask(Question::Remove(id)).await?.is_empty())
     }
@@ -213,9 +217,9 @@ impl Question<'_> {
                         "BEGIN; SELECT 1 FROM head ORDER BY sequence DESC LIMIT 1 FOR UPDATE",
                     )
                     .await?;
-                client.execute(REMOVE, &[&id]).await?;
+                let known = client.query(REMOVE, &[&id]).await?;
                 client.batch_execute("COMMIT").await?;
-                client.query("SELECT 1 FROM removed WHERE id = $1", &[&id]).await?
+                known
             }
             Self::Copy => client.query(COPY, &[]).await?,
             Self::Clock => client.query(CLOCK, &[]).await?,

@@ -28,7 +28,13 @@ async fn nodes_say_how_they_are_and_one_that_is_removed_is_none() {
     one.nodes().report(&roots[1..], None).await.unwrap();
     assert_eq!(other.nodes().list().await.unwrap()[0].roots, roots[1..]);
 
+    // It may be there all the same, without a slot, and is not let back.
     assert!(!one.nodes().remove("nobody").await.unwrap());
+    assert!(one.nodes().remove("nobody").await.unwrap(), "asked again, it is known");
+    match backend(&settings, "nobody").await.map(drop) {
+        Err(StoreError::ReadOnly(text)) => assert!(text.contains("was removed"), "{text}"),
+        outcome => panic!("{outcome:?}"),
+    }
     assert!(one.nodes().remove("other").await.unwrap());
     assert!(one.nodes().remove("other").await.unwrap(), "asked again, it is still so");
     assert!(!other.nodes().report(&[], None).await.unwrap());
