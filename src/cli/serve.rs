@@ -5,7 +5,6 @@ use super::xks::{self, XksReload, XksSocket};
 use super::{ConfigArguments, StartError, device, endpoints, sealed};
 use crate::background;
 use crate::call::Server;
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::Socket;
 use crate::federation::Issuers;
@@ -13,9 +12,7 @@ use crate::functions::Functions;
 use crate::http::{Admin, DevTools, Entrance, Front, Limits, Listener, Proxies, Tls};
 use crate::machines::Machines;
 use crate::nodes::{self, ThisNode};
-use crate::random::SystemRandom;
 use crate::rotation::{Dispatch, Scheduler};
-use crate::services::Services;
 use crate::store::StoreError;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -38,23 +35,15 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     }
     let devices = device::configured(&config, arguments.insecure_software_root)?;
     let issuers = Issuers::new(&config.oidc).map_err(|e| StartError::Setup(e.to_string()))?;
-    let services = Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?;
     let functions =
         Functions::new(&config.functions).map_err(|e| StartError::Setup(e.to_string()))?;
     let machines = Machines::new(&config.machines).map_err(|e| StartError::Setup(e.to_string()))?;
     let seams = Seams {
-        devices,
         proxies: xks::proxies(&config)?,
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        regions: config.regions.clone(),
-        quotas: config.quotas.clone(),
-        services,
         functions,
         issuers: Arc::new(issuers),
         machines,
-        public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
-        store: config.store.clone(),
+        ..Seams::of_command(&config, devices)?
     };
     super::run_async(async {
         // Before anything listens: who can connect may also tell it to stop.
