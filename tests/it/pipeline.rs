@@ -331,6 +331,29 @@ async fn what_took_effect_without_anybody_being_told_is_logged_while_the_server_
     assert_eq!(replay(&world.server, |_| Ok(HashSet::new())).await.unwrap(), 0);
 }
 
+/// What a call was about is known also if it came to nothing.
+#[tokio::test]
+async fn the_event_of_a_commit_that_failed_names_the_resource() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
+    let key = world.key().await;
+    for (error, code) in [
+        (StoreError::Conflict, "ThrottlingException"),
+        (StoreError::Unavailable("no answer came".into()), "KMSInternalException"),
+    ] {
+        *backend.commits.lock().unwrap() = Some((error, false));
+        let told = world.raw(&world.root, "kms", "DisableKey", body(&key).as_bytes()).await;
+        assert_eq!(told.unwrap_err().code, code);
+        *backend.commits.lock().unwrap() = None;
+        let event = world.events().pop().unwrap();
+        assert_eq!(event.error_code.as_deref(), Some(code));
+        let named: Vec<&str> = event.resources.iter().map(|one| one.arn.as_str()).collect();
+        assert_eq!(named, [key.as_str()], "{event:?}");
+        assert_eq!(event.user_identity.account_id.as_deref(), Some(crate::world::ACCOUNT));
+    }
+}
+
 /// The state of a call lies on the heap while it runs, and is wiped with it: what few calls need stays
 /// in a box of its own.
 #[tokio::test]
