@@ -186,9 +186,10 @@ async fn commit<O: Operation>(
     let in_outbox = !call.tx.is_read_only();
     if in_outbox {
         let (server, id) = (call.server, &call.arrival.event_id);
-        let put = server.outbox.check().and_then(|()| {
-            Outbox::put(server, &mut call.tx, id, trail.events(&event))
-        });
+        let put = server
+            .outbox
+            .check()
+            .and_then(|()| Outbox::put(server, &mut call.tx, id, trail.events(&event)));
         if let Err(error) = put {
             trail.take_back(event);
             return Err((error, None));

@@ -16,7 +16,7 @@
 use memchr::memchr_iter;
 
 /// What an HTTP/2 client says first, as far as it looks like a head.
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+pub(super) const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 /// Not allowed in any part of a head, so hyper refuses it wherever it stands.
 const POISON: u8 = 0;
 /// hyper looks at a head that came in pieces only when it seems complete.

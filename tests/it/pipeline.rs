@@ -331,6 +331,50 @@ async fn what_took_effect_without_anybody_being_told_is_logged_while_the_server_
     assert_eq!(replay(&world.server, |_| Ok(HashSet::new())).await.unwrap(), 0);
 }
 
+/// Also if it is looked for while the log is still being told of the failed call, and then refuses a part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_took_effect_is_logged_whole_though_the_log_refuses_a_part_of_it() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = Arc::new(World::on(hsm, backend.clone(), 1, Settings::default()).await);
+    world.advance(1).await;
+    let disk = world.audit.gate.write().await;
+    *world.audit.refused_name.lock().unwrap() = Some("GenerateDataKey");
+    *backend.commits.lock().unwrap() =
+        Some((StoreError::Unavailable("no answer came".into()), true));
+    let call = tokio::spawn({
+        let world = world.clone();
+        async move {
+            let body = json!({"Name": "s", "SecretString": "v", "ClientRequestToken": token(1)});
+            let body = body.to_string();
+            world.raw(&world.root, "secretsmanager", "CreateSecret", body.as_bytes()).await
+        }
+    });
+    let wait = || tokio::time::sleep(std::time::Duration::from_millis(200));
+    wait().await;
+    assert!(!call.is_finished(), "its events wait for the disk");
+    *backend.commits.lock().unwrap() = None;
+    let settles = tokio::spawn({
+        let world = world.clone();
+        async move { world.advance(1).await }
+    });
+    wait().await;
+    drop(disk);
+    assert_eq!(call.await.unwrap().unwrap_err().status, 500);
+    settles.await.unwrap();
+    *world.audit.refused_name.lock().unwrap() = None;
+    for _ in 0..3 {
+        world.advance(1).await;
+    }
+    let events = world.events();
+    let errors = |name| {
+        let of_name = events.iter().filter(move |event| event.event_name == name);
+        of_name.map(|event| event.error_code.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(errors("GenerateDataKey"), [false], "{events:?}");
+    assert_eq!(errors("CreateSecret"), [true, false]);
+}
+
 /// What a call was about is known also if it came to nothing.
 #[tokio::test]
 async fn the_event_of_a_commit_that_failed_names_the_resource() {
