@@ -48,12 +48,7 @@ async fn a_commit_is_found_out_once_the_database_lets_in_again() {
     let settings = settings(proxy.port, "closed");
     let backend = Arc::new(backend(&settings, "node").await.unwrap());
     backend.commit(commit(1, &[("n", 0)], &[("n", Some("x"))])).await.unwrap();
-    let elsewhere = server.login(ADMINISTRATOR, ADMINISTRATOR_PASSWORD, "template1").await.unwrap();
-    let let_in = async |whether: bool| {
-        let change = format!("ALTER DATABASE postgres ALLOW_CONNECTIONS {whether}");
-        elsewhere.batch_execute(&change).await.unwrap();
-    };
-    let_in(false).await;
+    let_in(&server, false).await;
     proxy.set(Mode::CutAfter);
     let waiting = tokio::spawn({
         let backend = backend.clone();
@@ -61,9 +56,57 @@ async fn a_commit_is_found_out_once_the_database_lets_in_again() {
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(proxy.is_passing() && !waiting.is_finished());
-    let_in(true).await;
+    let_in(&server, true).await;
     assert_eq!(waiting.await.unwrap(), Ok(()));
     assert_eq!(backend.get(b"n").await.unwrap().unwrap().0.0, 2);
+}
+
+/// Whether the database lets anybody in who comes new.
+async fn let_in(server: &Server, whether: bool) {
+    let change = format!("ALTER DATABASE postgres ALLOW_CONNECTIONS {whether}");
+    let elsewhere = server.login(ADMINISTRATOR, ADMINISTRATOR_PASSWORD, "template1").await.unwrap();
+    elsewhere.batch_execute(&change).await.unwrap();
+}
+
+/// Who gave up during an outage has not used up the patience of those who came after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_commit_is_tried_again_though_others_gave_up_before_it() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port).await;
+    let settings = settings(proxy.port, "patience");
+    let backend = Arc::new(backend(&settings, "node").await.unwrap());
+    backend.commit(commit(1, &[("n", 0)], &[("n", Some("x"))])).await.unwrap();
+    // Of the commits from now on the second is thrown back.
+    let fault = "SET search_path = patience; CREATE SEQUENCE commits; \
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+        IF nextval('patience.commits') = 2 THEN \
+        RAISE EXCEPTION 'injected' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$; \
+        CREATE TRIGGER fail BEFORE UPDATE ON head FOR EACH ROW EXECUTE FUNCTION fail()";
+    server.execute(fault).await;
+    let send = |revision, key: &'static str| {
+        let backend = backend.clone();
+        tokio::spawn(async move {
+            backend.commit(commit(revision, &[(key, 0)], &[(key, Some("x"))])).await
+        })
+    };
+    let_in(&server, false).await;
+    proxy.set(Mode::CutAfter);
+    let lost = send(2, "lost");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(proxy.is_passing() && !lost.is_finished());
+    for given_up in [send(3, "given up"), lost] {
+        let outcome = given_up.await.unwrap();
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+    let late = send(4, "late");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let_in(&server, true).await;
+    assert_eq!(late.await.unwrap(), Ok(()));
+    assert!(backend.get(b"lost").await.unwrap().is_some());
+    assert_eq!(backend.get(b"given up").await, Ok(None));
+    let tried = server.administrator().await;
+    let tried = tried.query_one("SELECT last_value FROM patience.commits", &[]).await.unwrap();
+    assert_eq!(tried.get::<_, i64>(0), 3, "one was thrown back");
 }
 
 /// Where commits wait for a standby that does not answer, none is acknowledged: not by finding out what became
