@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const TABLE: Table = Table::new("thing");
+const TABLE: Table = Table::new("proven");
 
 pub(super) async fn sealed(backend: Arc<dyn Backend>) -> Sealed {
     let key = Arc::new(LockedKey::new(&[1; 32]));
