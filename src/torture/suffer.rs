@@ -72,7 +72,8 @@ impl Load<'_> {
         wait(PATIENCE, &|| all_go_on() || (self.are_done)(None));
         promise(all_go_on(), || {
             format!(
-                "a server that nobody has killed acknowledges no write any more: of {before:?} and then {:?}",
+                "a server that nobody has killed acknowledges no write any more: {before:?}, \
+                 later {:?}",
                 self.pace.counts()
             )
         })?;
@@ -263,11 +264,9 @@ impl Era<'_> {
             for _ in 0..3 {
                 let outcome = self.write(servers, victim);
                 // It says that it failed.
-                promise(matches!(outcome, Err(Failed::Fault { .. })), || {
-                    match &outcome {
-                        Ok(()) => "acknowledged a write after a failed sync".into(),
-                        Err(failed) => format!("a write after a failed sync: {failed}"),
-                    }
+                promise(matches!(outcome, Err(Failed::Fault { .. })), || match &outcome {
+                    Ok(()) => "acknowledged a write after a failed sync".into(),
+                    Err(failed) => format!("a write after a failed sync: {failed}"),
                 })?;
             }
             self.came(fault);
