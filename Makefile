@@ -12,9 +12,9 @@ LISTEN ?= 127.0.0.1:4566
 INSTALL := softhsm-setup/install.sh
 VENV := .venv/requirements.txt
 NODE := tests/clients/policies/node_modules/.package-lock.json
-SCRIPTS := .ci/run $(wildcard softhsm-setup/*.sh tests/clients/*.sh)
+SCRIPTS := .ci/run $(wildcard softhsm-setup/*.sh tests/clients/*.sh benches/*.sh)
 
-.PHONY: help run test test-rust test-clients lint bench venv rust
+.PHONY: help run test test-rust test-clients lint bench pgo venv rust
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -55,12 +55,17 @@ lint: rust ## formatting, clippy, and shellcheck where it is installed
 
 bench: rust ## how much the server does in a second, beside the machine's own limits
 	@$(INSTALL) cc softhsm tpm
-	cargo bench --locked --bench throughput
+	cargo bench --locked --bench throughput -- --rounds 3 --tls
+	cargo bench --locked --bench throughput -- --curves --svg docs/curves.svg
 	cargo bench --locked --bench throughput -- --operations
 	cargo bench --locked --bench micro -- --quick operations
 	cargo bench --locked --bench micro -- policy
 	cargo bench --locked --bench micro -- secrets
 	cargo bench --locked --bench micro -- timing
+
+pgo: rust ## target/pgo/claviger, built by what of it runs under load (half an hour)
+	@$(INSTALL) cc softhsm tpm
+	@benches/pgo.sh
 
 venv: $(VENV) ## Python's AWS CLI and boto3 in .venv, as the tests use them
 	@echo ". .venv/bin/activate"

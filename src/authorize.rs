@@ -14,6 +14,8 @@ use crate::policy::{
     self, Decision, Effect, Guardrail, Policies, Policy, PolicyKind, PolicyRef, ResourceRule,
 };
 use crate::types::{AccountId, Arn, Principal, PrincipalKind, Tags};
+use smallvec::SmallVec;
+use smol_str::SmolStr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -43,6 +45,10 @@ pub enum Rule {
 pub trait Protected {
     /// The ARN that policies name, or `*` for an operation without a resource.
     fn arn(&self) -> &str;
+    /// The same to be kept: without a copy, where the text is shared.
+    fn shared_arn(&self) -> SmolStr {
+        self.arn().into()
+    }
     /// The account that owns it.
     fn account(&self) -> &str;
     fn rule(&self) -> Rule;
@@ -108,6 +114,9 @@ impl Resource {
 impl Protected for Resource {
     fn arn(&self) -> &str {
         self.arn.as_str()
+    }
+    fn shared_arn(&self) -> SmolStr {
+        (&self.arn).into()
     }
     fn account(&self) -> &str {
         self.arn.account()
@@ -212,11 +221,10 @@ pub fn authorize<T: Protected>(
     endpoint: Option<&NamedPolicy>,
 ) -> Result<Authorized<T>, AccessDenied> {
     what.describe(&mut conditions);
-    let decision = decide(caller, action, &what, what.policy(), &mut conditions, endpoint);
-    if decision.is_allowed() {
-        return Ok(Authorized(what));
+    match decide(caller, action, &what, what.policy(), &mut conditions, endpoint) {
+        Ok(()) => Ok(Authorized(what)),
+        Err(denied) => Err(refusal(caller, action, &what, denied, conditions)),
     }
-    Err(refusal(caller, action, &what, decision, conditions))
 }
 
 fn refusal(
@@ -249,7 +257,7 @@ pub fn would_allow(
     key_policy: &Policy,
     mut conditions: Conditions,
 ) -> bool {
-    decide(caller, action, &UnderPolicy(key), Some(key_policy), &mut conditions, None).is_allowed()
+    decide(caller, action, &UnderPolicy(key), Some(key_policy), &mut conditions, None).is_ok()
 }
 
 /// A key that would have the policy in question.
@@ -280,9 +288,9 @@ fn decide(
     resource_policy: Option<&Policy>,
     conditions: &mut Conditions,
     endpoint: Option<&NamedPolicy>,
-) -> Decision {
+) -> Result<(), Decision> {
     describe_call(caller, what, conditions);
-    ask(caller, action, what, resource_policy, conditions, endpoint, policy::evaluate)
+    ask(caller, action, what, resource_policy, conditions, endpoint, policy::permit)
 }
 
 /// A decision with the path to it.
@@ -330,8 +338,8 @@ fn describe_call(caller: &Caller, what: &dyn Protected, conditions: &mut Conditi
     let principal = &caller.principal;
     // Of a session, the role's (IAM user guide, "aws:PrincipalArn").
     let arn = match &principal.kind {
-        PrincipalKind::AssumedRole { role, .. } => role.as_str(),
-        _ => principal.arn.as_str(),
+        PrincipalKind::AssumedRole { role, .. } => role,
+        _ => &principal.arn,
     };
     // Whoever asks for a role is not in an account yet.
     let nowhere =
@@ -342,7 +350,7 @@ fn describe_call(caller: &Caller, what: &dyn Protected, conditions: &mut Conditi
         conditions.add("aws:userid", principal.unique_id.as_str());
     }
     if let PrincipalKind::WebIdentity { provider: Some(provider) } = &principal.kind {
-        conditions.add("aws:federatedprovider", provider.as_str());
+        conditions.add("aws:federatedprovider", provider);
     }
     conditions.add("aws:principaltype", asking_as(principal).1);
     // Of a web identity it is what its issuer says.
@@ -414,7 +422,9 @@ fn ask<R>(
         resource: what.arn(),
         conditions: &conditions.0,
     };
-    let identity: Vec<PolicyRef<'_>> = caller.policies.iter().map(NamedPolicy::reference).collect();
+    // Few callers have more policies than lie here without an allocation.
+    let identity: SmallVec<[PolicyRef<'_>; 8]> =
+        caller.policies.iter().map(NamedPolicy::reference).collect();
     let session: Option<Vec<PolicyRef<'_>>> = caller
         .session
         .as_ref()

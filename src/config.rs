@@ -1,7 +1,9 @@
 //! The configuration file of `claviger init` and `claviger serve`: TOML, every field documented here,
 //! unknown fields refused.
+mod store;
 mod xks;
 
+pub use store::{Kind as StoreKind, Store as StoreSettings};
 pub use xks::{Xks, XksTls};
 
 use crate::devices;
@@ -65,6 +67,9 @@ pub struct Config {
     /// The proxies that external key stores of accounts may be at. Others are not asked.
     #[serde(default, rename = "external_proxy")]
     pub external_proxies: Vec<external::Settings>,
+    /// Where the rows are: in a file of the data directory, or in PostgreSQL.
+    #[serde(default)]
+    pub store: StoreSettings,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -215,6 +220,7 @@ impl Config {
         self.federation.as_ref().map_or(Ok(()), Federation::check)?;
         machines::Machines::new(&self.machines).map_err(|e| e.to_string())?;
         self.xks.as_ref().map_or(Ok(()), Xks::check)?;
+        self.store.check(&self.data)?;
         devices::Settings::check(&self.all_devices(), &self.data)
     }
 

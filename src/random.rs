@@ -1,9 +1,14 @@
 //! Where randomness enters. Injected like the clock, so that a seeded test repeats byte for byte.
+use smol_str::SmolStr;
 use std::fmt::Debug;
 use std::sync::Mutex;
 
 pub trait Random: Debug + Send + Sync {
     fn fill(&self, out: &mut [u8]);
+    /// Fills with what need only be unique, such as the ids of requests: nothing that keeps a secret.
+    fn fill_id(&self, out: &mut [u8]) {
+        self.fill(out);
+    }
 }
 
 impl dyn Random + '_ {
@@ -16,6 +21,13 @@ impl dyn Random + '_ {
     /// A random (version 4) UUID.
     pub fn uuid(&self) -> uuid::Uuid {
         uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+    /// The same as text, for what need only be unique: requests and events.
+    pub fn request_id(&self) -> SmolStr {
+        let mut bytes = [0; 16];
+        self.fill_id(&mut bytes);
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        SmolStr::new(id.hyphenated().encode_lower(&mut [0; uuid::fmt::Hyphenated::LENGTH]))
     }
     /// `count` characters drawn evenly from `alphabet` (at most 256 of them).
     pub fn text(&self, count: usize, alphabet: &[u8]) -> String {
@@ -51,6 +63,10 @@ impl Random for SystemRandom {
     fn fill(&self, out: &mut [u8]) {
         getrandom::fill(out).expect("the kernel's random generator answers");
     }
+    /// From a generator of the thread's own, seeded by the kernel: a system call less for each id.
+    fn fill_id(&self, out: &mut [u8]) {
+        rand::RngCore::fill_bytes(&mut rand::rng(), out);
+    }
 }
 
 /// A generator that repeats: the same seed gives the same bytes in the same order. For tests.
@@ -73,6 +89,17 @@ impl Random for SeededRandom {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_requests_are_uuids_and_no_two_are_alike() {
+        let random: &dyn Random = &SystemRandom;
+        let ids: std::collections::HashSet<SmolStr> =
+            std::iter::repeat_with(|| random.request_id()).take(1000).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in ids {
+            assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 4, "{id}");
+        }
+    }
 
     #[test]
     fn text_uses_the_whole_alphabet_and_only_it() {

@@ -332,6 +332,17 @@ fn no_document_speaks_of_one_machine() {
     }
 }
 
+/// A line of one word in capitals is where something was to be put.
+#[test]
+fn no_placeholder_was_left() {
+    for document in documents() {
+        for line in prose(&read(&document)).lines().map(str::trim) {
+            let left = line.len() > 2 && line.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+            assert!(!left, "{}: {line}", document.display());
+        }
+    }
+}
+
 #[test]
 fn the_example_configuration_is_good() {
     let text = read(&root().join("docs/operations.md"));

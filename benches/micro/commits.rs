@@ -100,8 +100,8 @@ pub async fn run(dir: &Path) -> Outcome<()> {
         let world = world.clone();
         async move {
             // Each call its own event: the outbox knows them by it.
-            let arrival = Arrival { event_id: format!("{n:036}"), ..world.arrival.clone() };
-            let reply = (create.run)(&world.server, &world.caller, &arrival, b"{}").await;
+            let arrival = Arrival { event_id: format!("{n:036}").into(), ..world.arrival.clone() };
+            let reply = create.run(&world.server, &world.caller, &arrival, b"{}").await;
             reply.map(drop).map_err(|fault| format!("{fault:?}").into())
         }
     })

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[global_allocator]
-static ALLOCATOR: ZeroingAllocator<std::alloc::System> = ZeroingAllocator(std::alloc::System);
+static ALLOCATOR: ZeroingAllocator<mimalloc::MiMalloc> = ZeroingAllocator(mimalloc::MiMalloc);
 
 fn run() -> Outcome<()> {
     let (flags, names): (Vec<_>, Vec<_>) =

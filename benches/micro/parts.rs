@@ -60,7 +60,7 @@ pub fn signature(wants: Wants<'_>) -> Outcome<()> {
     let verify = || {
         let claim = sigv4::parse(&head)?;
         sigv4::check_scope_and_time(&claim, &expect)?;
-        let key = keys.key(&claim, 1, || secret);
+        let key = keys.key(&claim, 1, || secret, true);
         sigv4::verify(&claim, &head, &body, &key)
     };
     verify()?;

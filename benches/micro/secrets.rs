@@ -47,8 +47,8 @@ async fn create(world: &Arc<World>, count: usize) -> Outcome<()> {
     for n in 0..count {
         let world = world.clone();
         calls.spawn(async move {
-            let arrival = Arrival { event_id: format!("{n:036}"), ..world.arrival.clone() };
-            let reply = (create.run)(&world.server, &world.caller, &arrival, &creation(n)).await;
+            let arrival = Arrival { event_id: format!("{n:036}").into(), ..world.arrival.clone() };
+            let reply = create.run(&world.server, &world.caller, &arrival, &creation(n)).await;
             reply.map(drop).map_err(|fault| format!("{fault:?}"))
         });
         if calls.len() >= AT_ONCE
@@ -227,14 +227,15 @@ async fn writes(dir: &Path) -> Outcome<()> {
         let world = world.clone();
         async move {
             let event = n.saturating_add(WRITTEN_SECRETS);
-            let arrival = Arrival { event_id: format!("{event:036}"), ..world.arrival.clone() };
+            let arrival =
+                Arrival { event_id: format!("{event:036}").into(), ..world.arrival.clone() };
             let body = json!({
                 "SecretId": format!("bench/{:06}", n % WRITTEN_SECRETS),
                 "SecretString": "{\"username\":\"app\",\"password\":\"fedcba9876543210\"}",
                 "ClientRequestToken": format!("{n:036}"),
             });
             let body = body.to_string().into_bytes();
-            let reply = (put.run)(&world.server, &world.caller, &arrival, &body).await;
+            let reply = put.run(&world.server, &world.caller, &arrival, &body).await;
             reply.map(drop).map_err(|fault| format!("{fault:?}").into())
         }
     })

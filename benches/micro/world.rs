@@ -29,8 +29,8 @@ pub struct Forgetful;
 
 #[async_trait::async_trait]
 impl AuditSink for Forgetful {
-    async fn record(&self, events: &[Event]) -> Result<(), AuditError> {
-        events.iter().try_for_each(|event| event.to_json().map(drop))
+    async fn record(&self, event: &Event) -> Result<(), AuditError> {
+        event.to_json().map(drop)
     }
 }
 
@@ -78,6 +78,7 @@ impl World {
         let store = Store::open(backend, keys, random.clone(), true).await?;
         let server = Server {
             store,
+            node: None,
             root: Arc::new(root),
             devices,
             proxies: Arc::default(),
@@ -100,8 +101,8 @@ impl World {
         };
         let caller = user(&server).await?;
         let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
             region: REGION.parse()?,
             source_ip: "127.0.0.1".parse()?,
             endpoint: None,
@@ -113,7 +114,7 @@ impl World {
     }
 
     pub async fn run(&self, entry: &Entry, body: &[u8]) -> Outcome<Vec<u8>> {
-        let reply = (entry.run)(&self.server, &self.caller, &self.arrival, body).await;
+        let reply = entry.run(&self.server, &self.caller, &self.arrival, body).await;
         reply.map_err(|fault| format!("{}: {fault:?}", entry.name).into())
     }
 

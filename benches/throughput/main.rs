@@ -5,11 +5,14 @@
 //! cargo bench --bench throughput                   3 seconds a case, 64 connections
 //! cargo bench --bench throughput -- --quick        half a second: does it work
 //! cargo bench --bench throughput -- --rounds 5     the round with the median ratio of each case
+//! cargo bench --bench throughput -- --only encrypt of the cases, what has this in its name
 //! cargo bench --bench throughput -- --tls          a second table, over TLS
 //! cargo bench --bench throughput -- --operations   instead: every kind of cryptographic operation
 //!     --only "decrypt rsa_2048"                    of those, what has this in its name
 //! cargo bench --bench throughput -- --device       instead: Encrypt with a key in a device
 //!     --only helper                                of the ways to a device, likewise
+//! cargo bench --bench throughput -- --curves       instead: by connections, statements and secrets
+//!     --svg FILE --secrets 10000                   drawn; with no more secrets than these (1 000 000)
 //! ```
 //!
 //! The server is the release binary as a process of its own on core 0, the load generator has
@@ -18,6 +21,8 @@
 //! case; a ratio is that of a case to the mean of its two neighbours. "CPU" is the server process's
 //! time for one request and "busy" how much of its core that took: a floor that is far from 100 % was
 //! held back by the generator or by somebody else on the machine, and the ratio flatters.
+mod chart;
+mod curves;
 mod device;
 mod load;
 #[path = "../operations/mod.rs"]
@@ -46,11 +51,15 @@ struct Options {
     tls: bool,
     operations: bool,
     device: bool,
+    curves: bool,
+    svg: Option<PathBuf>,
+    secrets: usize,
     only: Option<String>,
 }
 
 /// How long a case of the calls takes, if nobody says.
 const SECONDS: f64 = 3.0;
+const MOST_SECRETS: usize = 1_000_000;
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
@@ -61,6 +70,9 @@ impl Options {
             tls: false,
             operations: false,
             device: false,
+            curves: false,
+            svg: None,
+            secrets: MOST_SECRETS,
             only: None,
         };
         while let Some(argument) = arguments.next() {
@@ -73,6 +85,9 @@ impl Options {
                 "--tls" => options.tls = true,
                 "--operations" => options.operations = true,
                 "--device" => options.device = true,
+                "--curves" => options.curves = true,
+                "--svg" => options.svg = Some(value()?.into()),
+                "--secrets" => options.secrets = value()?.parse()?,
                 "--only" => options.only = Some(value()?),
                 // What cargo adds.
                 "--bench" => {}
@@ -83,9 +98,12 @@ impl Options {
         let sound = (0.1..=120.0).contains(&options.seconds.unwrap_or(SECONDS))
             && (1..=256).contains(&options.connections)
             && options.rounds > 0
-            && [options.operations, options.device, options.tls].iter().filter(|one| **one).count()
-                <= 1
-            && (options.operations || options.device || options.only.is_none());
+            && (1..=MOST_SECRETS).contains(&options.secrets)
+            && [options.operations, options.device, options.tls, options.curves]
+                .iter()
+                .filter(|one| **one)
+                .count()
+                <= 1;
         if sound { Ok(options) } else { Err("an argument is out of range".into()) }
     }
 
@@ -157,10 +175,10 @@ impl Bench {
     }
 
     /// Floor, case, floor, case, …, floor.
-    async fn round(&self, floors: &mut Vec<Measured>) -> Outcome<Vec<Row>> {
+    async fn round(&self, options: &Options, floors: &mut Vec<Measured>) -> Outcome<Vec<Row>> {
         let mut rows = Vec::new();
         let mut before = self.floor("Encrypt").await?;
-        for case in CASES {
+        for case in CASES.into_iter().filter(|case| options.wants(case)) {
             let requests = self.workload.requests(case)?;
             let measured = self.load.run(&self.claviger.child, &self.target, &requests).await?;
             let after = self.floor(case).await?;
@@ -177,7 +195,7 @@ impl Bench {
     async fn run(&self, options: &Options, cores: Cores) -> Outcome<usize> {
         let (mut floors, mut rows) = (Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            rows.extend(self.round(&mut floors).await?);
+            rows.extend(self.round(options, &mut floors).await?);
         }
         let tls = if self.target.tls.is_some() { ", TLS 1.3" } else { "" };
         println!(
@@ -232,6 +250,9 @@ async fn run(options: &Options, cores: Cores) -> Outcome<usize> {
     }
     if options.device {
         return device::run(options, cores, dir.path()).await;
+    }
+    if options.curves {
+        return curves::run(options, cores, dir.path()).await;
     }
     let mut failed = {
         let plain = dir.path().join("plain");

@@ -6,6 +6,7 @@ use axum::serve::{Listener, ListenerExt};
 use bytes::Bytes;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +22,9 @@ use tokio_rustls::server::TlsStream;
 pub const FLOOR: &str = "--floor";
 /// What a Decrypt answers is about as long.
 const ANSWER_BYTES: usize = 300;
+
+/// By then a server that was told to stop has.
+const LONGEST_END: Duration = Duration::from_secs(10);
 
 /// SoftHSM's binding calls every mechanism it does not know an error.
 pub const LOG: &str = "warn,cryptoki=off";
@@ -59,12 +63,12 @@ impl Cores {
     }
 
     /// A program on the servers' core.
-    pub fn command(self, program: &Path) -> Command {
+    pub fn command(self, program: impl AsRef<OsStr>) -> Command {
         if !self.pinned {
             return Command::new(program);
         }
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program);
+        command.args(["-c", "0"]).arg(program.as_ref());
         command
     }
 }
@@ -84,13 +88,29 @@ pub struct Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // It may have ended by itself; its data are temporary.
+        // It may have ended by itself; its data are temporary. A build that counts what runs writes its
+        // counts when it ends.
+        let id = rustix::process::Pid::from_child(&self.process);
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        for _ in 0..LONGEST_END.as_millis() / 20 {
+            if matches!(self.process.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
 impl Child {
+    /// As a power failure ends it.
+    pub fn kill(mut self) -> Outcome<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
     /// Starts a program that says on standard output where it listens.
     fn start(mut command: Command) -> Outcome<Self> {
         let mut process = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
@@ -116,11 +136,19 @@ impl Child {
         let per_second = rustix::param::clock_ticks_per_second();
         Ok(Duration::from_millis(ticks * 1000 / per_second))
     }
+
+    /// Its memory that is in the machine's, in MiB.
+    pub fn resident_mib(&self) -> Outcome<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS")?;
+        Ok(kib.parse::<f64>()? / 1024.0)
+    }
 }
 
 /// The floor, and whom it shows its certificate to.
 pub fn floor(cores: Cores, certificate: Option<&Certificate>) -> Outcome<Child> {
-    let mut command = cores.command(&std::env::current_exe()?);
+    let mut command = cores.command(std::env::current_exe()?);
     command.arg(FLOOR);
     if let Some(certificate) = certificate {
         command.arg(&certificate.chain).arg(&certificate.key);
@@ -193,8 +221,10 @@ pub struct Claviger {
     pub root: &'static str,
 }
 
-pub fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_claviger"))
+/// The program that was built with this bench, or another one: `make pgo` measures its own.
+pub fn program() -> PathBuf {
+    let other = std::env::var_os("CLAVIGER_BENCH_PROGRAM").map(PathBuf::from);
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_claviger").into())
 }
 
 /// `claviger dev` with a SoftHSM token, or with a software root where there is no SoftHSM.

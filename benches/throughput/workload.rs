@@ -63,12 +63,17 @@ impl Workload {
 
     /// The requests of a case, signed now.
     pub fn requests(&self, case: &str) -> Outcome<Arc<[Bytes]>> {
+        self.requests_of(&self.user, case)
+    }
+
+    /// The same from somebody else.
+    pub fn requests_of(&self, user: &Signer, case: &str) -> Outcome<Arc<[Bytes]>> {
         let found = CASES.iter().zip(&self.bodies).find(|(name, _)| **name == case);
         let (_, bodies) = found.ok_or("no such case")?;
         let service = if case == "GetSecretValue" { "secretsmanager" } else { "kms" };
         let target = target_of(service, case);
         let ask = Ask::Json { service, target: &target };
-        bodies.iter().map(|body| self.user.request(self.target_host, &ask, body)).collect()
+        bodies.iter().map(|body| user.request(self.target_host, &ask, body)).collect()
     }
 }
 
@@ -133,7 +138,11 @@ fn user_policy() -> String {
                 "Effect": "Deny",
                 "Action": "*",
                 "Resource": "*",
-                "Condition": {"NotIpAddress": {"aws:SourceIp": ["127.0.0.0/8", "10.0.0.0/8"]}}
+                // What Secrets Manager asks of KMS for the user comes from nowhere.
+                "Condition": {
+                    "NotIpAddress": {"aws:SourceIp": ["127.0.0.0/8", "10.0.0.0/8"]},
+                    "Bool": {"aws:ViaAWSService": "false"}
+                }
             }
         ]
     })
@@ -189,11 +198,33 @@ impl Client {
         let policy = [name, ("PolicyName", "use"), ("PolicyDocument", policy)];
         self.iam("PutUserPolicy", &policy).await?;
         let made = self.iam("CreateAccessKey", &[name]).await?;
-        let element = |name: &str| -> Outcome<String> {
-            let (_, rest) = made.split_once(&format!("<{name}>")).ok_or("no access key")?;
-            let (value, _) = rest.split_once('<').ok_or("no access key")?;
-            Ok(value.to_owned())
-        };
-        Ok(Signer { access_key_id: element("AccessKeyId")?, secret: element("SecretAccessKey")? })
+        let access_key_id = element(&made, "AccessKeyId")?;
+        Ok(Signer { access_key_id, secret: element(&made, "SecretAccessKey")? })
     }
+
+    /// A managed policy; answers its ARN.
+    pub async fn policy(&mut self, name: &str, document: &str) -> Outcome<String> {
+        let made = [("PolicyName", name), ("PolicyDocument", document)];
+        element(&self.iam("CreatePolicy", &made).await?, "Arn")
+    }
+
+    /// A group with this user in it.
+    pub async fn group(&mut self, name: &str, user: &str) -> Outcome<()> {
+        self.iam("CreateGroup", &[("GroupName", name)]).await?;
+        self.iam("AddUserToGroup", &[("GroupName", name), ("UserName", user)]).await.map(drop)
+    }
+
+    /// A managed policy for a group.
+    pub async fn attach(&mut self, group: &str, policy: &str) -> Outcome<()> {
+        let asked = [("GroupName", group), ("PolicyArn", policy)];
+        self.iam("AttachGroupPolicy", &asked).await.map(drop)
+    }
+}
+
+/// What an answer of IAM has in an element.
+fn element(answer: &str, name: &str) -> Outcome<String> {
+    let missing = || format!("no {name} in an answer of IAM");
+    let (_, rest) = answer.split_once(&format!("<{name}>")).ok_or_else(missing)?;
+    let (value, _) = rest.split_once('<').ok_or_else(missing)?;
+    Ok(value.to_owned())
 }

@@ -33,14 +33,10 @@ impl Mac {
         Some(Self(mac))
     }
 
+    #[expect(clippy::expect_used, reason = "the text has two digits for each byte")]
     pub(super) fn hex(&self) -> [u8; 64] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-                *digit = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-            }
-        }
+        hex::encode_to_slice(self.0, &mut text).expect("64 digits for 32 bytes");
         text
     }
 }

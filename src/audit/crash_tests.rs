@@ -88,7 +88,7 @@ fn an_acknowledged_record_survives_kill_9() {
         let kept: BTreeMap<u64, String> = read_from(&dir, 1)
             .unwrap()
             .map(|record| record.unwrap())
-            .map(|(n, json)| (n, serde_json::from_slice::<Event>(&json).unwrap().event_id))
+            .map(|(n, json)| (n, serde_json::from_slice::<Event>(&json).unwrap().event_id.into()))
             .collect();
         assert_eq!(kept.len() as u64, report.records);
         for (n, id) in &acknowledged {

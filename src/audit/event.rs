@@ -2,12 +2,13 @@
 //!
 //! What a client can make long is cut when the record is written, so no caller can forget it.
 
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
+use smol_str::SmolStr;
+use std::sync::Arc;
 
-use super::AuditError;
 use super::segment::MAX_EVENT_BYTES;
+use super::{AuditError, line};
 use crate::types::Timestamp;
 
 pub const EVENT_VERSION: &str = "1.11";
@@ -21,20 +22,20 @@ const MAX_NAME_BYTES: usize = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    pub event_version: String,
-    pub user_identity: UserIdentity,
+    pub event_version: SmolStr,
+    pub user_identity: Arc<UserIdentity>,
     #[serde(with = "iso_8601")]
     pub event_time: Timestamp,
     #[serde(serialize_with = "name")]
-    pub event_source: String,
+    pub event_source: SmolStr,
     #[serde(serialize_with = "name")]
-    pub event_name: String,
+    pub event_name: SmolStr,
     #[serde(serialize_with = "name")]
-    pub aws_region: String,
+    pub aws_region: SmolStr,
     #[serde(rename = "sourceIPAddress", serialize_with = "name")]
-    pub source_ip_address: String,
+    pub source_ip_address: SmolStr,
     #[serde(serialize_with = "text")]
-    pub user_agent: String,
+    pub user_agent: SmolStr,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
     pub error_code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
@@ -46,23 +47,23 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_event_details: Option<Value>,
     #[serde(rename = "requestID")]
-    pub request_id: String,
+    pub request_id: SmolStr,
     #[serde(rename = "eventID")]
-    pub event_id: String,
+    pub event_id: SmolStr,
     pub read_only: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
     pub event_type: EventType,
     pub management_event: bool,
-    pub recipient_account_id: String,
+    pub recipient_account_id: SmolStr,
     /// The same in both accounts' records of one cross-account call.
     #[serde(rename = "sharedEventID", default, skip_serializing_if = "Option::is_none")]
     pub shared_event_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub vpc_endpoint_id: Option<String>,
+    pub vpc_endpoint_id: Option<SmolStr>,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub vpc_endpoint_account_id: Option<String>,
-    pub event_category: String,
+    pub vpc_endpoint_account_id: Option<SmolStr>,
+    pub event_category: SmolStr,
     /// Ours, not CloudTrail's: how far the store had come when this was logged. A store that knows
     /// less than its own log was put back to an older state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,11 +75,12 @@ pub struct Event {
 impl Event {
     /// The record as one line of JSON. One over the log's limit goes without its request and
     /// response, as in CloudTrail: being too long is no way out of being recorded.
-    pub fn to_json(&self) -> Result<Bytes, AuditError> {
+    pub fn to_json(&self) -> Result<Vec<u8>, AuditError> {
         let encode = |event: &Self| {
+            // Nearly all fit.
             let mut json = Vec::with_capacity(2048);
-            let encoded = serde_json::to_writer(&mut json, event);
-            encoded.map(|()| Bytes::from(json)).map_err(|error| AuditError::Encode(error.into()))
+            let encoded = line::write(event, &mut json);
+            encoded.map(|()| json).map_err(|error| AuditError::Encode(error.into()))
         };
         let json = encode(self)?;
         if json.len() <= MAX_EVENT_BYTES {
@@ -109,20 +111,20 @@ pub struct UserIdentity {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub identity_type: Option<IdentityType>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub principal_id: Option<String>,
+    pub principal_id: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub arn: Option<String>,
+    pub arn: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub account_id: Option<String>,
+    pub account_id: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub access_key_id: Option<String>,
+    pub access_key_id: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_context: Option<SessionContext>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_name")]
-    pub user_name: Option<String>,
+    pub user_name: Option<SmolStr>,
     /// The service that called on someone's behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub invoked_by: Option<String>,
+    pub invoked_by: Option<SmolStr>,
 }
 
 impl UserIdentity {
@@ -130,24 +132,24 @@ impl UserIdentity {
     pub fn anonymous() -> Self {
         Self {
             identity_type: Some(IdentityType::AwsAccount),
-            principal_id: Some(String::new()),
+            principal_id: Some(SmolStr::default()),
             account_id: Some("ANONYMOUS_PRINCIPAL".into()),
             ..Self::default()
         }
     }
 
     /// A call whose signature did not verify: the access key is a claim, not an identity.
-    pub fn unknown(claimed_access_key_id: Option<String>) -> Self {
+    pub fn unknown(claimed_access_key_id: Option<SmolStr>) -> Self {
         Self {
             identity_type: Some(IdentityType::Unknown),
-            principal_id: Some(String::new()),
+            principal_id: Some(SmolStr::default()),
             access_key_id: claimed_access_key_id,
             ..Self::default()
         }
     }
 
     /// A service's own event: rotation, deletion, expiry.
-    pub fn service(account_id: impl Into<String>, service: impl Into<String>) -> Self {
+    pub fn service(account_id: impl Into<SmolStr>, service: impl Into<SmolStr>) -> Self {
         Self {
             account_id: Some(account_id.into()),
             invoked_by: Some(service.into()),
@@ -186,11 +188,11 @@ pub struct SessionContext {
 #[serde(rename_all = "camelCase")]
 pub struct SessionIssuer {
     #[serde(rename = "type")]
-    pub issuer_type: String,
-    pub principal_id: String,
-    pub arn: String,
-    pub account_id: String,
-    pub user_name: String,
+    pub issuer_type: SmolStr,
+    pub principal_id: SmolStr,
+    pub arn: SmolStr,
+    pub account_id: SmolStr,
+    pub user_name: SmolStr,
 }
 
 /// CloudTrail prints the flag as a string.
@@ -199,48 +201,56 @@ pub struct SessionIssuer {
 pub struct SessionAttributes {
     #[serde(with = "iso_8601")]
     pub creation_date: Timestamp,
-    pub mfa_authenticated: String,
+    pub mfa_authenticated: SmolStr,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resource {
-    pub account_id: String,
+    pub account_id: SmolStr,
     #[serde(rename = "type")]
-    pub resource_type: String,
+    pub resource_type: SmolStr,
     #[serde(rename = "ARN")]
-    pub arn: String,
+    pub arn: SmolStr,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsDetails {
-    pub tls_version: String,
-    pub cipher_suite: String,
+    pub tls_version: SmolStr,
+    pub cipher_suite: SmolStr,
     #[serde(serialize_with = "name")]
-    pub client_provided_host_header: String,
+    pub client_provided_host_header: SmolStr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_exchange: Option<String>,
+    pub key_exchange: Option<SmolStr>,
 }
 
 fn cut(text: &str, cap: usize) -> &str {
     text.get(..text.floor_char_boundary(cap)).unwrap_or(text)
 }
 
+pub(super) fn cut_text(text: &str) -> &str {
+    cut(text, MAX_TEXT_BYTES)
+}
+
+pub(super) fn cut_name(name: &str) -> &str {
+    cut(name, MAX_NAME_BYTES)
+}
+
 fn text<S: Serializer>(value: &str, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(cut(value, MAX_TEXT_BYTES))
+    to.serialize_str(cut_text(value))
 }
 
 fn name<S: Serializer>(value: &str, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(cut(value, MAX_NAME_BYTES))
+    to.serialize_str(cut_name(value))
 }
 
 fn optional_text<S: Serializer>(value: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().map(|value| cut(value, MAX_TEXT_BYTES)).serialize(to)
+    value.as_deref().map(cut_text).serialize(to)
 }
 
-fn optional_name<S: Serializer>(value: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().map(|value| cut(value, MAX_NAME_BYTES)).serialize(to)
+fn optional_name<S: Serializer>(value: &Option<SmolStr>, to: S) -> Result<S::Ok, S::Error> {
+    value.as_deref().map(cut_name).serialize(to)
 }
 
 /// Times in records are whole seconds, `2026-01-01T00:00:00Z`; the milliseconds are not kept.

@@ -6,16 +6,44 @@
 //! seven. It must not cost those who are few: a lone caller's records never come during a sync, so it
 //! never waits; two or four callers wait once, bring no more records by it, and are then left alone.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How long a batch waits at most. Beside what callers wait for their turn on a busy core, nothing.
-pub(super) const PATIENCE: Duration = Duration::from_millis(2);
+pub(super) const LONGEST: Duration = Duration::from_millis(2);
 /// Waiting is worth while if so many records share the sync.
 const WORTH: usize = 5;
 /// Batches until it is tried again after it was not worth while.
 const REST: u32 = 512;
 /// A batch of so many shares its sync among enough.
-const FULL: usize = 16;
+pub(super) const FULL: usize = 24;
+
+/// How many records must be in the queue before whoever adds one wakes the writer: it sleeps until then,
+/// for a look at the queue now and then would cost it a timer and the core a change of threads each time.
+#[derive(Debug)]
+pub(super) struct Wanted(AtomicUsize);
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self(AtomicUsize::new(usize::MAX))
+    }
+}
+
+impl Wanted {
+    /// The writer looks at the queue after this, before it sleeps: no record is overlooked.
+    pub(super) fn set(&self, records: usize) {
+        self.0.store(records, Ordering::SeqCst);
+    }
+
+    /// The writer needs nobody to wake it.
+    pub(super) fn clear(&self) {
+        self.set(usize::MAX);
+    }
+
+    pub(super) fn are_there(&self, queued: usize) -> bool {
+        queued >= self.0.load(Ordering::SeqCst)
+    }
+}
 
 /// Decides by what the last batches were like.
 #[derive(Debug, Default)]
@@ -46,7 +74,17 @@ impl Gather {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gather, REST};
+    use super::{FULL, Gather, REST, Wanted};
+
+    #[test]
+    fn nobody_wakes_a_writer_that_does_not_wait() {
+        let wanted = Wanted::default();
+        assert!(!wanted.are_there(1 << 20));
+        wanted.set(3);
+        assert!(!wanted.are_there(2) && wanted.are_there(3) && wanted.are_there(4));
+        wanted.clear();
+        assert!(!wanted.are_there(1 << 20));
+    }
 
     #[test]
     fn a_lone_caller_never_waits() {
@@ -81,6 +119,6 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_large_already_does_not_wait() {
-        assert!(!Gather::default().waits(16, true));
+        assert!(!Gather::default().waits(FULL, true));
     }
 }

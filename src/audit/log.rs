@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Chain, Head};
+use super::gather::Wanted;
 use super::recover::{self, Recovery};
 use super::segment::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
 use super::writer::{Request, Writer};
@@ -57,6 +57,8 @@ pub struct Log {
     durable: Arc<Mutex<Head>>,
     /// Taken on drop, to end the writer.
     queue: Option<mpsc::Sender<Request>>,
+    /// When the writer, which waits for more records, is to be woken.
+    wanted: Arc<Wanted>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -83,28 +85,30 @@ impl Log {
         let recovery = opened.recovery;
         let (queue, requests) = mpsc::channel(QUEUE_RECORDS);
         let writer = Writer::new(dir.to_owned(), chain, options, requests, opened);
-        let durable = writer.durable();
+        let (durable, wanted) = (writer.durable(), writer.wanted());
         let thread = std::thread::Builder::new().name("audit-writer".into());
         let writer = thread
             .spawn(move || writer.run())
             .map_err(|error| AuditError::io("starting a thread for", dir, error))?;
-        let log = Self { dir: dir.to_owned(), durable, queue: Some(queue), writer: Some(writer) };
-        Ok((log, recovery))
+        let (dir, queue, writer) = (dir.to_owned(), Some(queue), Some(writer));
+        Ok((Self { dir, durable, queue, wanted, writer }, recovery))
     }
 
     /// Appends one event and returns its number once it is durable. If the caller goes away in the
     /// meantime the record is written all the same.
+    ///
+    /// To be polled to its end or dropped: others' answers may lie in it.
     pub async fn append(&self, event: &Event) -> Result<u64, AuditError> {
         self.append_json(event.to_json()?).await
     }
 
     /// Appends an event that is already one line of JSON.
-    pub async fn append_json(&self, event: Bytes) -> Result<u64, AuditError> {
+    pub async fn append_json(&self, event: Vec<u8>) -> Result<u64, AuditError> {
         if event.len() > MAX_EVENT_BYTES {
             return Err(AuditError::TooLarge { bytes: event.len(), limit: MAX_EVENT_BYTES });
         }
         // JSON escapes both inside strings; raw, they would be taken for the end of a line or file.
-        if event.is_empty() || event.contains(&b'\n') || event.contains(&0) {
+        if event.is_empty() || memchr::memchr2(b'\n', 0, &event).is_some() {
             return Err(AuditError::NotOneLine);
         }
         let (done, answer) = oneshot::channel();
@@ -132,7 +136,12 @@ impl Log {
 
     async fn send(&self, request: Request) -> Result<(), AuditError> {
         let queue = self.queue.as_ref().ok_or(AuditError::Closed)?;
-        queue.send(request).await.map_err(|_| AuditError::Closed)
+        queue.send(request).await.map_err(|_| AuditError::Closed)?;
+        let queued = queue.max_capacity() - queue.capacity();
+        if let Some(writer) = self.writer.as_ref().filter(|_| self.wanted.are_there(queued)) {
+            writer.thread().unpark();
+        }
+        Ok(())
     }
 
     #[cfg(test)]

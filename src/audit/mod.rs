@@ -14,6 +14,7 @@ mod chain;
 mod error;
 mod event;
 mod gather;
+mod line;
 mod log;
 mod parameters;
 mod records;
@@ -36,7 +37,7 @@ pub use event::{
     SessionIssuer, TlsDetails, UserIdentity,
 };
 pub use log::{Durability, Log, Options};
-pub use parameters::{camel, date_text, parameters};
+pub use parameters::{Shown, date_text};
 pub use records::{Records, find, last_number, last_store_revision, read_from, recent_event_ids};
 pub use recover::Recovery;
 pub use sink::{AuditSink, MemoryAudit};

@@ -13,80 +13,98 @@
 //! "CloudHsmClusterId:clusterId"            clusterId
 //! ```
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::types::Timestamp;
 
 /// A member's name as CloudTrail prints it: KeyId → keyId, AWSAccountId → aWSAccountId, ARN → aRN.
-pub fn camel(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| {
-        let mut camel = String::with_capacity(name.len());
-        camel.push(first.to_ascii_lowercase());
-        camel.push_str(letters.as_str());
-        camel
-    })
-}
-
-/// The allowed members of a request; null when there are none, as CloudTrail has it.
-pub fn parameters(request: &Value, allowed: &[&str]) -> Value {
-    match pick(request, allowed) {
-        Value::Object(members) if members.is_empty() => Value::Null,
-        Value::Object(members) => Value::Object(members),
-        _ => Value::Null,
+pub(super) fn camel(name: impl Into<String>) -> String {
+    let mut name = name.into();
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_lowercase();
     }
+    name
 }
 
-fn pick(value: &Value, allowed: &[&str]) -> Value {
-    match value {
-        Value::Object(members) => {
-            let picked = members.iter().filter_map(|(name, value)| {
-                let (shown, value) = pick_member(name, value, allowed)?;
-                Some((shown.map_or_else(|| camel(name), str::to_owned), value))
-            });
-            Value::Object(picked.collect())
-        }
-        Value::Array(items) => {
-            // Only structures have members to choose; a bare value here was not asked for by name.
-            let structures = items.iter().filter(|item| item.is_object());
-            Value::Array(structures.map(|item| pick(item, allowed)).collect())
-        }
-        _ => Value::Null,
-    }
+/// How a member is shown.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    name: String,
+    part: Part<'a>,
 }
 
-/// What is shown of a member, and by which name if not by its own.
-fn pick_member<'a>(
-    name: &str,
-    value: &Value,
-    allowed: &[&'a str],
-) -> Option<(Option<&'a str>, Value)> {
-    let mut below = Vec::new();
-    for entry in allowed {
-        match entry.strip_prefix(name) {
-            Some("") => return Some((None, camel_keys(value))),
-            Some("=") => return Some((None, value.clone())),
-            Some(rest) => {
-                if let Some(shown) = rest.strip_prefix(':') {
-                    return Some((Some(shown), camel_keys(value)));
+/// What is shown of a member's value.
+#[derive(Debug)]
+enum Part<'a> {
+    /// All of it, with camel-cased names.
+    All,
+    /// All of it, as it is.
+    Untouched,
+    /// Of a structure, or of those in a list, the members on these entries.
+    Members(Vec<&'a str>),
+}
+
+impl<'a> Shown<'a> {
+    /// None if the member may not be shown.
+    pub fn of(name: &str, allowed: &[&'a str]) -> Option<Self> {
+        // What an entry says beside names is no part of a name.
+        if name.contains(['.', '=', ':']) {
+            return None;
+        }
+        let mut below = Vec::new();
+        for entry in allowed {
+            match entry.strip_prefix(name) {
+                Some("") => return Some(Self { name: camel(name), part: Part::All }),
+                Some("=") => return Some(Self { name: camel(name), part: Part::Untouched }),
+                Some(rest) => {
+                    if let Some(shown) = rest.strip_prefix(':') {
+                        return Some(Self { name: shown.to_owned(), part: Part::All });
+                    }
+                    below.extend(rest.strip_prefix('.'));
                 }
-                below.extend(rest.strip_prefix('.'));
+                None => {}
             }
-            None => {}
         }
+        let part = (!below.is_empty()).then_some(Part::Members(below))?;
+        Some(Self { name: camel(name), part })
     }
-    let nested = !below.is_empty() && (value.is_object() || value.is_array());
-    nested.then(|| (None, pick(value, &below)))
+
+    /// The name and the value that are shown; none if the value has nothing that was asked for.
+    pub fn member(self, value: Value) -> Option<(String, Value)> {
+        let value = match self.part {
+            Part::All => camel_names(value),
+            Part::Untouched => value,
+            Part::Members(allowed) => pick(value, &allowed)?,
+        };
+        Some((self.name, value))
+    }
 }
 
-fn camel_keys(value: &Value) -> Value {
+/// What is allowed of the structures at this place; none if there are none.
+pub(super) fn pick(value: Value, allowed: &[&str]) -> Option<Value> {
     match value {
         Value::Object(members) => {
-            let camelled = members.iter().map(|(name, value)| (camel(name), camel_keys(value)));
-            Value::Object(camelled.collect::<Map<_, _>>())
+            let show = |(name, value): (String, Value)| Shown::of(&name, allowed)?.member(value);
+            Some(Value::Object(members.into_iter().filter_map(show).collect()))
         }
-        Value::Array(items) => Value::Array(items.iter().map(camel_keys).collect()),
-        other => other.clone(),
+        // Only structures have members to choose; a bare value here was not asked for by name.
+        Value::Array(items) => {
+            let structures = items.into_iter().filter(Value::is_object);
+            Some(Value::Array(structures.filter_map(|item| pick(item, allowed)).collect()))
+        }
+        _ => None,
+    }
+}
+
+fn camel_names(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let camelled =
+                members.into_iter().map(|(name, value)| (camel(name), camel_names(value)));
+            Value::Object(camelled.collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(camel_names).collect()),
+        other => other,
     }
 }
 

@@ -10,7 +10,7 @@
 //! The framing has exactly one spelling, so the MAC over the event covers, with it, every bit.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,8 @@ pub(super) fn header(chain: &Chain, segment: u64, previous: &Head) -> Result<Vec
 /// Appends one record's line to a buffer.
 pub(super) fn render(into: &mut Vec<u8>, head: &Head, event: &[u8]) {
     into.extend_from_slice(N);
-    into.extend_from_slice(head.n.to_string().as_bytes());
+    // Writing to a Vec does not fail.
+    _ = write!(into, "{}", head.n);
     into.extend_from_slice(MAC);
     into.extend_from_slice(&head.mac.hex());
     into.extend_from_slice(EVENT);

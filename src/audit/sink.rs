@@ -1,29 +1,23 @@
 //! The door the call pipeline writes through. No answer leaves before `record` has returned `Ok`.
 use super::{AuditError, Event, Log};
 use async_trait::async_trait;
-use futures_util::future::join_all;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::RwLock;
 
 #[async_trait]
 pub trait AuditSink: fmt::Debug + Send + Sync {
-    /// Returns once all the events are as durable as this sink makes them.
-    async fn record(&self, events: &[Event]) -> Result<(), AuditError>;
+    /// Returns once the event is as durable as this sink makes it. Those of several calls at the same time
+    /// share the work, and one of them tells the others: whoever polls this polls it to its end or drops it,
+    /// and awaits nothing in between.
+    async fn record(&self, event: &Event) -> Result<(), AuditError>;
 }
 
 #[async_trait]
 impl AuditSink for Log {
-    /// The events of one call are queued together, so that they share one sync.
-    async fn record(&self, events: &[Event]) -> Result<(), AuditError> {
-        match events {
-            [event] => self.append(event).await.map(drop),
-            // All of them are waited for: one that is under way is not given up for another's error.
-            events => {
-                let all = join_all(events.iter().map(|event| self.append(event))).await;
-                all.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
-            }
-        }
+    async fn record(&self, event: &Event) -> Result<(), AuditError> {
+        self.append(event).await.map(drop)
     }
 }
 
@@ -33,6 +27,10 @@ pub struct MemoryAudit {
     events: Mutex<Vec<Event>>,
     /// While set, nothing can be recorded.
     pub broken: AtomicBool,
+    /// Likewise no event of this name.
+    pub refused_name: Mutex<Option<&'static str>>,
+    /// While a test holds this for itself, recording waits, as for a disk.
+    pub gate: RwLock<()>,
 }
 
 impl MemoryAudit {
@@ -43,11 +41,13 @@ impl MemoryAudit {
 
 #[async_trait]
 impl AuditSink for MemoryAudit {
-    async fn record(&self, events: &[Event]) -> Result<(), AuditError> {
-        if self.broken.load(Ordering::SeqCst) {
+    async fn record(&self, event: &Event) -> Result<(), AuditError> {
+        let _open = self.gate.read().await;
+        let name = *self.refused_name.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.broken.load(Ordering::SeqCst) || name.is_some_and(|name| event.event_name == name) {
             return Err(AuditError::Closed);
         }
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(events);
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
         Ok(())
     }
 }

@@ -6,19 +6,21 @@
 //! durable; one that fails leaves no trace but a tail that is zeroed again.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Chain, Head};
-use super::gather::{self, Gather};
+use super::gather::{self, Gather, Wanted};
 use super::recover::{self, Active, Opened};
 use super::segment::{self, MAX_BATCH_BYTES, MAX_EVENT_BYTES, MAX_LINE_BYTES};
 use super::space::{self, Ahead};
 use super::{AuditError, Durability, Options};
+use crate::failpoints::{self, Point};
 
 /// Records taken from the queue at once.
 const MAX_BATCH_RECORDS: usize = 1024;
@@ -71,7 +73,7 @@ impl Drop for Batch {
 
 pub(super) enum Request {
     Append {
-        event: Bytes,
+        event: Vec<u8>,
         done: oneshot::Sender<Answer>,
     },
     Close(oneshot::Sender<Result<(), AuditError>>),
@@ -95,6 +97,8 @@ pub(super) struct Writer {
     waiters: Vec<Waiter>,
     failed: Option<AuditError>,
     gather: Gather,
+    /// Shared with `Log::send`.
+    wanted: Arc<Wanted>,
     _lock: File,
 }
 
@@ -120,12 +124,17 @@ impl Writer {
             waiters: Vec::new(),
             failed: None,
             gather: Gather::default(),
+            wanted: Arc::default(),
             _lock: lock,
         }
     }
 
     pub(super) fn durable(&self) -> Arc<Mutex<Head>> {
         Arc::clone(&self.durable)
+    }
+
+    pub(super) fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted)
     }
 
     /// Runs until the log is closed or dropped.
@@ -138,7 +147,7 @@ impl Writer {
                 break;
             }
             if self.gather.waits(requests.len(), in_company) {
-                std::thread::sleep(gather::PATIENCE);
+                self.wait_for_company(requests.len());
                 while requests.len() < MAX_BATCH_RECORDS
                     && let Ok(request) = self.queue.try_recv()
                 {
@@ -166,6 +175,22 @@ impl Writer {
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the audit log was not closed cleanly");
         }
+    }
+
+    /// Sleeps until the queue has so many records that the batch with these is full, or for as long as
+    /// a batch waits at most.
+    #[expect(clippy::disallowed_methods, reason = "elapsed time, not a moment")]
+    fn wait_for_company(&self, records: usize) {
+        let missing = gather::FULL.saturating_sub(records);
+        let began = Instant::now();
+        self.wanted.set(missing);
+        while self.queue.len() < missing
+            && let Some(left) = gather::LONGEST.checked_sub(began.elapsed())
+        {
+            // Woken by whoever adds the last one that is missing; or for nothing, and then once more.
+            std::thread::park_timeout(left);
+        }
+        self.wanted.clear();
     }
 
     fn add(&mut self, event: &[u8], done: oneshot::Sender<Answer>) {
@@ -215,7 +240,7 @@ impl Writer {
             self.roll()?;
         }
         let at = self.active.used;
-        if let Err(error) = self.active.file.write_all_at(&self.lines, at) {
+        if let Err(error) = self.write_lines(at) {
             let error = AuditError::io("writing", &self.active.path, error);
             return Err(if error.passes() { self.rewind().err().unwrap_or(error) } else { error });
         }
@@ -224,11 +249,14 @@ impl Writer {
         }
         // Never retried, full disk or not: after one failed sync the kernel may call pages clean
         // that it could not write, and the next sync would succeed over a hole.
-        self.active.file.sync_data().map_err(|error| AuditError::Io {
+        let synced =
+            failpoints::strike(Point::AuditSync).and_then(|()| self.active.file.sync_data());
+        synced.map_err(|error| AuditError::Io {
             doing: "syncing",
             path: self.active.path.clone(),
             source: error.into(),
         })?;
+        failpoints::reach(Point::AuditSynced);
         self.active.used = at + self.lines.len() as u64;
         if self.ahead.is_none() {
             self.prepare_ahead(None);
@@ -240,6 +268,16 @@ impl Writer {
             );
         }
         Ok(())
+    }
+
+    fn write_lines(&self, at: u64) -> io::Result<()> {
+        failpoints::strike(Point::AuditWrite)?;
+        if failpoints::tears(Point::AuditTorn) {
+            let (half, _) = self.lines.split_at(self.lines.len() / 2);
+            self.active.file.write_all_at(half, at)?;
+            failpoints::reach(Point::AuditTorn);
+        }
+        self.active.file.write_all_at(&self.lines, at)
     }
 
     /// The batch is safe: moves the head and wakes whoever waits.

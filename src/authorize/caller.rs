@@ -33,6 +33,11 @@ impl Caller {
         }
     }
 
+    /// Whether the request was signed, so that it is certain whose it is.
+    pub fn has_signed(&self) -> bool {
+        !self.access_key_id.is_empty()
+    }
+
     /// A service that does something by itself for an account.
     pub fn service(name: &'static str, arn: Arn, account: AccountId) -> Self {
         Self::of(Principal {

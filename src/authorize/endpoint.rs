@@ -23,15 +23,12 @@ pub fn pass(
     let what = Account(caller.principal.account.clone());
     describe_call(caller, &what, &mut conditions);
     let through = Some(endpoint);
-    let decision =
+    let outcome =
         ask(caller, action, &what, None, &conditions, through, |request, all, owner, rule| {
             let identity = [PolicyRef { name: "", policy: &ANYTHING }];
             let guardrails = all.guardrails;
             let policies = Policies { identity: &identity, guardrails, ..Policies::default() };
-            policy::evaluate(request, &policies, owner, rule)
+            policy::permit(request, &policies, owner, rule)
         });
-    if decision.is_allowed() {
-        return Ok(());
-    }
-    Err(refusal(caller, action, &what, decision, conditions))
+    outcome.map_err(|denied| refusal(caller, action, &what, denied, conditions))
 }

@@ -3,13 +3,14 @@ use super::rotation::is_conflict;
 use super::{BATCH, Failure};
 use crate::call::{Server, service_event};
 use crate::keys::import::{self, DueImport, Expired};
+use crate::nodes::Turn;
 
-pub(super) async fn expire(server: &Server) -> Result<(), Failure> {
+pub(super) async fn expire(server: &Server, turn: Turn<'_>) -> Result<(), Failure> {
     loop {
         let due = import::due(&server.store.begin(), server.clock.now(), BATCH).await?;
         let mut ended = 0;
         for found in &due {
-            match end(server, found).await {
+            match end(server, &turn, found).await {
                 Ok(()) => ended += 1,
                 // Whoever changed the key at the same time was first: the next look finds it again.
                 Err(error) if is_conflict(&error) => {}
@@ -26,8 +27,9 @@ pub(super) async fn expire(server: &Server) -> Result<(), Failure> {
     }
 }
 
-async fn end(server: &Server, due: &DueImport) -> Result<(), Failure> {
+async fn end(server: &Server, turn: &Turn<'_>, due: &DueImport) -> Result<(), Failure> {
     let mut tx = server.store.begin();
+    turn.hold(&mut tx).await?;
     let now = server.clock.now();
     let Expired::Material(key, material) = import::expire(&mut tx, due, now).await? else {
         return Ok(tx.commit().await?);

@@ -2,13 +2,16 @@
 //! destroyed, and the outbox forgets what the audit log has.
 mod devices;
 mod imports;
+mod membership;
 mod resident;
 mod rotation;
 
 pub use devices::watch_devices;
+pub use membership::keep_membership;
 
 use crate::call::{Server, service_event};
 use crate::keys;
+use crate::nodes::{self, Turn, Work};
 use crate::secrets;
 use crate::services;
 use crate::store::StoreError;
@@ -42,12 +45,35 @@ pub async fn sweep(server: &Server) {
     if let Err(error) = secrets::readers::write(store, reads, server.clock.now()).await {
         tracing::error!(%error, "cannot write who read secrets");
     }
-    if let Err(error) = rotation::rotate_keys(server).await {
+    if keeps_time(server).await {
+        do_what_is_due(server).await;
+    }
+    match server.outbox.settle(server).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot find out what took effect"),
+    }
+    if let Err(error) = server.outbox.retry(server).await {
+        tracing::error!(%error, "the audit log still refuses events");
+    }
+    match server.outbox.sweep(server).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => tracing::error!(%error, "cannot empty the outbox"),
+    }
+}
+
+/// What the calendar says, or a turn, which also goes by the clock. Most of it cannot be undone.
+async fn do_what_is_due(server: &Server) {
+    if let Some(turn) = turn(server, Work::KeyRotation).await
+        && let Err(error) = rotation::rotate_keys(server, turn).await
+    {
         tracing::error!(%error, "cannot rotate keys that are due");
     }
-    if let Err(error) = imports::expire(server).await {
+    if let Some(turn) = turn(server, Work::Expiry).await
+        && let Err(error) = imports::expire(server, turn).await
+    {
         tracing::error!(%error, "cannot end imports that are due");
     }
+    // These two in no turn: who has the device must do it. Two who have it may both try, and one commits.
     let mut away = Away::default();
     if let Err(error) = destroy_keys(server, &mut away).await {
         tracing::error!(%error, "cannot destroy keys that are due");
@@ -55,19 +81,45 @@ pub async fn sweep(server: &Server) {
     if let Err(error) = resident::clear(server, &mut away).await {
         tracing::error!(%error, "cannot clear away what was begun in devices");
     }
-    if let Err(error) = destroy_secrets(server).await {
+    if let Some(turn) = turn(server, Work::SecretDeletion).await
+        && let Err(error) = destroy_secrets(server, turn).await
+    {
         tracing::error!(%error, "cannot destroy secrets that are due");
     }
-    if let Err(error) = server.outbox.retry(server).await {
-        tracing::error!(%error, "the audit log still refuses events");
+    if turn(server, Work::Forgetting).await.is_some() {
+        match services::forget_old(&server.store, server.clock.wall(), BATCH).await {
+            Ok(()) | Err(StoreError::Conflict) => {}
+            Err(error) => tracing::error!(%error, "cannot forget what services handed over"),
+        }
     }
-    match services::forget_old(&server.store, server.clock.wall(), BATCH).await {
-        Ok(()) | Err(StoreError::Conflict) => {}
-        Err(error) => tracing::error!(%error, "cannot forget what services handed over"),
+    if let Some(turn) = turn(server, Work::Inheritance).await
+        && let Err(error) = membership::inherit(server, turn).await
+    {
+        tracing::error!(%error, "cannot log what nodes left behind that are gone");
     }
-    match server.outbox.sweep(server).await {
-        Ok(()) | Err(StoreError::Conflict) => {}
-        Err(error) => tracing::error!(%error, "cannot empty the outbox"),
+}
+
+/// Whether the clock can be gone by.
+async fn keeps_time(server: &Server) -> bool {
+    match nodes::keeps_time(server.node.as_ref(), server.clock.now()).await {
+        Ok(keeps_time) => keeps_time,
+        // The store's own follower tells of it.
+        Err(StoreError::Unavailable(_)) => false,
+        Err(error) => {
+            tracing::error!(%error, "cannot compare the clock with the database's");
+            false
+        }
+    }
+}
+
+/// This node's turn at work that one at a time does for all. None: it is another's.
+async fn turn(server: &Server, work: Work) -> Option<Turn<'_>> {
+    match nodes::turn(server.node.as_ref(), &server.store, work, server.clock.now()).await {
+        Ok(turn) => turn,
+        Err(error) => {
+            tracing::error!(?work, %error, "cannot tell whose turn it is");
+            None
+        }
     }
 }
 
@@ -121,14 +173,15 @@ async fn destroy_key(server: &Server, due: &keys::Due, away: &mut Away) -> Resul
     Ok(Step::Destroyed)
 }
 
-async fn destroy_secrets(server: &Server) -> Result<(), Failure> {
+async fn destroy_secrets(server: &Server, turn: Turn<'_>) -> Result<(), Failure> {
     loop {
         let due = secrets::due(&server.store.begin(), server.clock.now(), BATCH).await?;
         let mut destroyed = 0;
         for found in &due {
-            match destroy_secret(server, found).await {
+            match destroy_secret(server, &turn, found).await {
                 Ok(Step::Destroyed) => destroyed += 1,
                 Ok(Step::NotDue) => {}
+                Err(error) if rotation::is_conflict(&error) => {}
                 Err(error) => tracing::error!(%error, "cannot destroy a secret"),
             }
         }
@@ -138,8 +191,13 @@ async fn destroy_secrets(server: &Server) -> Result<(), Failure> {
     }
 }
 
-async fn destroy_secret(server: &Server, found: &secrets::DueSecret) -> Result<Step, Failure> {
+async fn destroy_secret(
+    server: &Server,
+    turn: &Turn<'_>,
+    found: &secrets::DueSecret,
+) -> Result<Step, Failure> {
     let mut tx = server.store.begin();
+    turn.hold(&mut tx).await?;
     let now = server.clock.now();
     let Some(secret) = secrets::destroy(&mut tx, found, now).await? else {
         return Ok(Step::NotDue);

@@ -44,6 +44,11 @@ impl Away {
     }
 }
 
+/// Whether another node may have the device, while this one has not.
+fn is_anothers(server: &Server, cluster: &str) -> bool {
+    server.node.is_some() && server.devices.of_cluster(cluster).is_none()
+}
+
 /// Whether the key that is due has nothing in a device (any more). If it has, and cannot be rid of it
 /// now, it stays as it is and is tried again later.
 pub(super) async fn is_rid_of(
@@ -55,6 +60,9 @@ pub(super) async fn is_rid_of(
     let object = keys::object_of(&mut server.store.begin(), due, now).await?;
     let Some(key) = object else { return Ok(true) };
     let ResidentKey { object, cluster, .. } = &*key;
+    if is_anothers(server, cluster) {
+        return Ok(false);
+    }
     match away.destroy(server, cluster, object).await {
         Ok(()) => {
             tracing::info!(key = due.id, %object, cluster, "destroyed a key in its device");
@@ -73,7 +81,7 @@ pub(super) async fn is_rid_of(
 /// Destroys what was begun in a device and did not become a key.
 pub(super) async fn clear(server: &Server, away: &mut Away) -> Result<(), Failure> {
     let due = resident::unfinished(&server.store.begin(), server.clock.now(), BATCH).await?;
-    for found in &due {
+    for found in due.iter().filter(|found| !is_anothers(server, &found.cluster)) {
         match end(server, found, away).await {
             Ok(()) => {}
             Err(error) if is_conflict(&error) => {}

@@ -2,14 +2,15 @@
 use super::{BATCH, Failure};
 use crate::call::{ReplayError, Server, service_event, synchronized};
 use crate::keys::{self, DueRotation, KeyError};
+use crate::nodes::Turn;
 use crate::store::StoreError;
 
-pub(super) async fn rotate_keys(server: &Server) -> Result<(), Failure> {
+pub(super) async fn rotate_keys(server: &Server, turn: Turn<'_>) -> Result<(), Failure> {
     loop {
         let due = keys::due_rotations(&server.store.begin(), server.clock.now(), BATCH).await?;
         let mut done = 0;
         for key in &due {
-            match rotate_key(server, key).await {
+            match rotate_key(server, &turn, key).await {
                 Ok(()) => done += 1,
                 // Whoever changed the key at the same time was first: the next look finds it again.
                 Err(error) if is_conflict(&error) => {}
@@ -22,8 +23,9 @@ pub(super) async fn rotate_keys(server: &Server) -> Result<(), Failure> {
     }
 }
 
-async fn rotate_key(server: &Server, due: &DueRotation) -> Result<(), Failure> {
+async fn rotate_key(server: &Server, turn: &Turn<'_>, due: &DueRotation) -> Result<(), Failure> {
     let mut tx = server.store.begin();
+    turn.hold(&mut tx).await?;
     let fresh = async || Ok(server.root.fresh_key().await?.into());
     let rotated = keys::rotate_due(&mut tx, due, server.clock.now(), fresh).await?;
     let Some(rotated) = rotated else {

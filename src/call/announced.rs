@@ -3,13 +3,15 @@
 //! row goes. A row that a crash left behind gets its second event at the next start. So there is no such
 //! change without an event, whenever the power goes.
 use super::Server;
-use super::outbox::ReplayError;
+use super::outbox::{ReplayError, owners_of};
 use super::pipeline::deployment_event;
 use crate::audit::Event;
+use crate::nodes::ThisNode;
 use crate::seal::Table;
 use crate::store::{Record, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// More are never at work at once.
 const LIMIT: usize = 1000;
@@ -29,9 +31,19 @@ impl Record for Row {
 #[derive(Debug)]
 #[must_use = "whatever becomes of the change is an event too"]
 pub struct Announced {
-    /// Of the event that announced it.
-    id: String,
+    /// The row's.
+    key: Vec<String>,
     row: Row,
+}
+
+impl Announced {
+    fn key(&self) -> Vec<&str> {
+        self.key.iter().map(String::as_str).collect()
+    }
+}
+
+pub(super) async fn owners(server: &Server) -> Result<BTreeSet<String>, StoreError> {
+    owners_of::<Row>(&server.store.begin()).await
 }
 
 impl Server {
@@ -51,10 +63,10 @@ impl Server {
     /// Says durably that a change is about to begin. If this fails it must not.
     pub async fn announce(&self, name: &str, details: Value) -> Result<Announced, ReplayError> {
         let event = self.own_event(name, with(&details, json!({ "phase": "begins" })))?;
-        let announced =
-            Announced { id: event.event_id.clone(), row: Row { name: name.to_owned(), details } };
+        let key = self.own_key(&event.event_id).into_iter().map(str::to_owned).collect();
+        let announced = Announced { key, row: Row { name: name.to_owned(), details } };
         let mut tx = self.store.begin();
-        tx.put(&[&announced.id], announced.row.clone())?;
+        tx.put(&announced.key(), announced.row.clone())?;
         self.commit_service_events(tx, vec![event]).await?;
         Ok(announced)
     }
@@ -66,20 +78,34 @@ impl Server {
         phase: &'static str,
         outcome: Value,
     ) -> Result<(), ReplayError> {
-        let Announced { id, row: Row { name, details } } = announced;
-        let details = with(&details, json!({ "phase": phase, "began": id }));
-        let event = self.own_event(&name, with(&details, outcome))?;
+        let Row { name, details } = &announced.row;
+        let details = with(details, json!({ "phase": phase, "began": announced.key.last() }));
+        let event = self.own_event(name, with(&details, outcome))?;
         let mut tx = self.store.begin();
-        tx.delete::<Row>(&[&id])?;
+        // Nobody else has concluded it.
+        if tx.get::<Row>(&announced.key()).await?.is_none() {
+            return Ok(());
+        }
+        tx.delete::<Row>(&announced.key())?;
         self.commit_service_events(tx, vec![event]).await
     }
 
-    /// What was announced and not concluded: at the start, by a process that is no more.
+    /// What was announced and not concluded: at the start, by a process of this node that is no more.
     pub async fn announced(&self) -> Result<Vec<Announced>, StoreError> {
-        let rows = self.store.begin().list_all::<Row>(LIMIT).await?;
-        let announced = rows
-            .into_iter()
-            .filter_map(|(mut key, row)| Some(Announced { id: key.pop()?, row: Row::clone(&row) }));
+        self.announced_by(self.node.as_ref().map(ThisNode::id)).await
+    }
+
+    /// Likewise, by another node.
+    pub(super) async fn announced_by(
+        &self,
+        node: Option<&str>,
+    ) -> Result<Vec<Announced>, StoreError> {
+        let node: Vec<&str> = node.into_iter().collect();
+        let rows = self.store.begin().list::<Row>(&node, None, LIMIT).await?.records;
+        let announced = rows.into_iter().map(|(id, row)| {
+            let key = node.iter().copied().chain([id.as_str()]).map(str::to_owned).collect();
+            Announced { key, row: Row::clone(&row) }
+        });
         Ok(announced.collect())
     }
 }

@@ -1,10 +1,12 @@
 //! Parts of a call that are calls themselves: what goes to another region of the deployment, where
 //! multi-Region keys are too, and each of the requests that one call stands for.
-use super::{Call, Operation, Server, Service, pipeline};
+use super::pipeline::{self, Asked};
+use super::{Call, Operation, Server, Service};
 use crate::audit::{Event, EventType};
 use crate::types::{AccountId, Arn, Region};
 use crate::wire::{self, ServiceError};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 type ErrorOf<O> = <<O as Operation>::Service as Service>::Error;
 
@@ -39,7 +41,7 @@ impl<'a> Call<'a> {
         let outcome = self.containing(request, inner).await;
         self.region = here;
         if let Some(event) = self.trail.last_event() {
-            event.user_identity.invoked_by = Some(O::Service::SOURCE.into());
+            Arc::make_mut(&mut event.user_identity).invoked_by = Some(O::Service::SOURCE.into());
         }
         outcome
     }
@@ -61,16 +63,10 @@ impl<'a> Call<'a> {
         };
         let answer = outcome.as_ref().map(shown).map_err(ServiceError::fault);
         let (answer, body) = (answer.as_deref(), said(request));
-        let mut event = pipeline::finish::<O>(
-            self.caller,
-            self.arrival,
-            body.as_bytes(),
-            &mut trail,
-            self.now,
-            answer,
-        );
-        event.aws_region = self.region.to_string();
-        event.event_id = self.random().uuid().to_string();
+        let asked = Asked::of::<O>(self.caller, self.arrival, body.as_bytes(), self.now);
+        let mut event = pipeline::finish::<O>(asked, &mut trail, answer);
+        event.aws_region = self.region.as_str().into();
+        event.event_id = self.server.random.request_id();
         self.trail.contain(&mut trail);
         match outcome {
             // A change is undone with the rest if the call fails after all.

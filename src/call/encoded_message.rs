@@ -58,7 +58,7 @@ pub(super) fn explain(caller: &Caller, action: &str, denied: &AccessDenied) -> O
     }
     let mut left = room - (given - half);
     let conditions = grounds.conditions.all().map(|(key, values)| {
-        condition(key, &mut values.iter().map(|value| Value::from(value.as_ref())))
+        condition(key, &mut values.iter().map(|value| Value::from(value.as_str())))
     });
     *message.pointer_mut("/context/conditions")? = items(conditions, &mut left);
     Some(message.to_string())

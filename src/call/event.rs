@@ -10,21 +10,22 @@ use crate::services;
 use crate::types::{Arn, Principal, PrincipalKind, Region, Timestamp};
 use crate::wire::Fault;
 use serde_json::{Map, Value};
+use smol_str::{SmolStr, ToSmolStr};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// What is known of a request before anything of its body is read.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    pub request_id: String,
-    pub event_id: String,
+    pub request_id: SmolStr,
+    pub event_id: SmolStr,
     /// The region of the credential scope.
     pub region: Region,
     /// The client's address: its own connection's, or what a trusted proxy says.
     pub source_ip: IpAddr,
     /// The endpoint that it came through, if it did not come over the API's own listener.
     pub endpoint: Option<Arc<Endpoint>>,
-    pub user_agent: String,
+    pub user_agent: SmolStr,
     pub tls: Option<TlsDetails>,
 }
 
@@ -32,12 +33,12 @@ impl Arrival {
     /// Of a call that a service makes inside the server: it comes over no network.
     pub fn within(random: &dyn Random, region: &Region, service: &str) -> Self {
         Self {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.request_id(),
+            event_id: random.request_id(),
             region: region.clone(),
             source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             endpoint: None,
-            user_agent: service.to_owned(),
+            user_agent: service.into(),
             tls: None,
         }
     }
@@ -52,9 +53,9 @@ impl Arrival {
         let secure = self.tls.is_some() || self.is_within();
         conditions.add("aws:securetransport", if secure { "true" } else { "false" });
         conditions.add("aws:requestedregion", region.as_str());
-        conditions.add("aws:currenttime", now.whole_secs().to_string());
-        conditions.add("aws:epochtime", now.secs().to_string());
-        conditions.add("aws:useragent", self.user_agent.as_str());
+        conditions.add("aws:currenttime", now.whole_secs().to_smolstr());
+        conditions.add("aws:epochtime", now.secs().to_smolstr());
+        conditions.add("aws:useragent", self.user_agent.clone());
     }
 
     /// The condition keys of the caller's way here. What a service asks of another one in the
@@ -65,7 +66,7 @@ impl Arrival {
         if self.is_within() {
             return;
         }
-        let address = self.source_ip.to_string();
+        let address = self.source_ip.to_smolstr();
         match &self.endpoint {
             None => conditions.add("aws:sourceip", address),
             Some(endpoint) => {
@@ -89,9 +90,11 @@ impl Via {
             Self::SecretsManager => "secretsmanager",
         }
     }
-    /// What CloudTrail calls it: `secretsmanager.amazonaws.com`.
-    fn principal(self) -> String {
-        format!("{}.amazonaws.com", self.name())
+    /// What CloudTrail calls it.
+    const fn principal(self) -> SmolStr {
+        match self {
+            Self::SecretsManager => SmolStr::new_static("secretsmanager.amazonaws.com"),
+        }
     }
 }
 
@@ -107,15 +110,18 @@ pub(super) fn describe_services(
     action: &str,
     region: &Region,
 ) {
-    let registered = door.map(|door| door.service.clone());
-    let chain: Vec<String> = registered.into_iter().chain(via.map(Via::principal)).collect();
-    let (Some(first), Some(last)) = (chain.first(), chain.last()) else { return };
-    conditions.add("aws:calledviafirst", first.as_str());
-    conditions.add("aws:calledvialast", last.as_str());
-    conditions.add_all("aws:calledvia", chain.iter());
+    let registered = door.map(|door| SmolStr::new(&door.service));
+    let ours = via.map(Via::principal);
+    let first = registered.as_ref().or(ours.as_ref());
+    let last = ours.as_ref().or(registered.as_ref());
+    let (Some(first), Some(last)) = (first, last) else { return };
+    conditions.add("aws:calledviafirst", first.clone());
+    conditions.add("aws:calledvialast", last.clone());
+    conditions.add_all("aws:calledvia", registered.iter().chain(&ours).cloned());
     if let Some(via) = via {
         conditions.add("aws:viaawsservice", "true");
-        conditions.add("kms:viaservice", format!("{}.{region}.amazonaws.com", via.name()));
+        let service = [via.name(), ".", region.as_str(), ".amazonaws.com"];
+        conditions.add("kms:viaservice", service.concat());
     } else if action.starts_with("kms:") {
         conditions.add("kms:viaservice", services::via(last, region));
     }
@@ -138,20 +144,27 @@ pub(crate) struct Trail {
     answered: Map<String, Value>,
     /// What there is to say about the last refusal, for its encoded message.
     pub(super) refused: Option<String>,
-    /// Events of what happened within the call, and, once it is done, its own.
+    /// Events of what happened within the call.
     inner: Vec<Inner>,
     /// Who called, if that came out in the call only.
-    identity: Option<UserIdentity>,
+    identity: Option<Arc<UserIdentity>>,
 }
 
 impl Trail {
     /// Adds the event of what has happened whatever becomes of the call, such as a use of a key.
     pub(super) fn happened(&mut self, event: Event) {
-        self.inner.push(Inner { event, with_the_call: false });
+        self.leave(Inner { event, with_the_call: false });
     }
     /// Adds the event of what happens with the call, or not at all.
     pub(super) fn happens_with_the_call(&mut self, event: Event) {
-        self.inner.push(Inner { event, with_the_call: true });
+        self.leave(Inner { event, with_the_call: true });
+    }
+    fn leave(&mut self, inner: Inner) {
+        // Events are large and most often there is one.
+        if self.inner.is_empty() {
+            self.inner.reserve_exact(1);
+        }
+        self.inner.push(inner);
     }
     /// Takes over what happened in a part of the call.
     pub(super) fn contain(&mut self, part: &mut Self) {
@@ -160,26 +173,39 @@ impl Trail {
     pub(super) fn last_event(&mut self) -> Option<&mut Event> {
         self.inner.last_mut().map(|inner| &mut inner.event)
     }
-    /// All events so far, as they are if the call succeeds.
-    pub(super) fn events(&self) -> Vec<Event> {
-        self.inner.iter().map(|inner| inner.event.clone()).collect()
+    /// All events so far and the call's own, as they are if the call succeeds.
+    pub(super) fn events(&self, own: &Event) -> Vec<Event> {
+        self.inner.iter().map(|inner| &inner.event).chain([own]).cloned().collect()
     }
-    /// The events of what has happened: with what the call did, or without.
-    pub(super) fn take_events(&mut self, committed: bool) -> Vec<Event> {
-        let all = std::mem::take(&mut self.inner).into_iter();
-        let happened = all.filter(|inner| committed || !inner.with_the_call);
-        happened.map(|inner| inner.event).collect()
+    /// The events of what has happened whatever becomes of the call.
+    pub(super) fn so_far(&self) -> impl Iterator<Item = &Event> {
+        self.inner.iter().filter(|inner| !inner.with_the_call).map(|inner| &inner.event)
+    }
+    /// The events of what has happened, with what the call did or without, and the call's own.
+    pub(super) fn take_events(&mut self, committed: bool, own: Event) -> Vec<Event> {
+        let mut events = Vec::with_capacity(self.inner.len() + 1);
+        let happened = self.inner.drain(..).filter(|inner| committed || !inner.with_the_call);
+        events.extend(happened.map(|inner| inner.event));
+        events.push(own);
+        events
+    }
+    /// Takes back what went into the call's own event, which tells of what did not happen.
+    pub(super) fn take_back(&mut self, own: Event) {
+        self.identity = Some(own.user_identity);
+        self.resources = own.resources;
+        if let Some(Value::Object(additional)) = own.additional_event_data {
+            self.additional = additional;
+        }
     }
     pub(super) fn identify(&mut self, caller: &Caller) {
-        self.identity = Some(identity(caller));
+        self.identity = Some(identity(caller).into());
     }
-    pub(super) fn touch(&mut self, kind: &str, account: &str, arn: &str) {
+    pub(super) fn touch(&mut self, kind: &'static str, account: &str, arn: SmolStr) {
         if self.resources.iter().all(|r| r.arn != arn) {
-            self.resources.push(Resource {
-                account_id: account.to_owned(),
-                resource_type: kind.to_owned(),
-                arn: arn.to_owned(),
-            });
+            let (account_id, resource_type) = (account.into(), SmolStr::new_static(kind));
+            // Most calls touch one.
+            self.resources.reserve_exact(1);
+            self.resources.push(Resource { account_id, resource_type, arn });
         }
     }
     pub(super) fn add(&mut self, name: &str, value: Value) {
@@ -199,22 +225,28 @@ impl Trail {
 }
 
 /// What was called.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Called<'a> {
-    pub source: &'a str,
-    pub name: &'a str,
+#[derive(Debug)]
+pub(super) struct Called {
+    pub source: SmolStr,
+    pub name: SmolStr,
     pub read_only: bool,
+}
+
+impl Called {
+    pub(super) const fn new(source: &'static str, name: &'static str, read_only: bool) -> Self {
+        Self { source: SmolStr::new_static(source), name: SmolStr::new_static(name), read_only }
+    }
 }
 
 pub(super) fn of_call(
     caller: &Caller,
     arrival: &Arrival,
-    called: Called<'_>,
+    called: Called,
     trail: &mut Trail,
     now: Timestamp,
 ) -> Event {
-    let account = caller.principal.account.to_string();
-    let who = trail.identity.take().unwrap_or_else(|| identity(caller));
+    let account = caller.principal.account.as_str().into();
+    let who = trail.identity.take().unwrap_or_else(|| identity(caller).into());
     let mut event = blank(arrival, called, who, account, now);
     event.resources = std::mem::take(&mut trail.resources);
     let additional = std::mem::take(&mut trail.additional);
@@ -224,22 +256,22 @@ pub(super) fn of_call(
 
 pub(super) fn blank(
     arrival: &Arrival,
-    called: Called<'_>,
-    user_identity: UserIdentity,
-    recipient_account_id: String,
+    called: Called,
+    user_identity: Arc<UserIdentity>,
+    recipient_account_id: SmolStr,
     now: Timestamp,
 ) -> Event {
     Event {
-        event_version: EVENT_VERSION.into(),
+        event_version: SmolStr::new_static(EVENT_VERSION),
         user_identity,
         event_time: now.whole_secs(),
-        event_source: called.source.into(),
-        event_name: called.name.into(),
-        aws_region: arrival.region.to_string(),
+        event_source: called.source,
+        event_name: called.name,
+        aws_region: arrival.region.as_str().into(),
         // CloudTrail record contents, "sourceIPAddress": a service is named.
         source_ip_address: match arrival.is_within() {
             true => arrival.user_agent.clone(),
-            false => arrival.source_ip.to_string(),
+            false => arrival.source_ip.to_smolstr(),
         },
         user_agent: arrival.user_agent.clone(),
         error_code: None,
@@ -257,9 +289,9 @@ pub(super) fn blank(
         recipient_account_id,
         shared_event_id: None,
         store_revision: None,
-        vpc_endpoint_id: arrival.endpoint.as_ref().map(|endpoint| endpoint.id.clone()),
+        vpc_endpoint_id: arrival.endpoint.as_ref().map(|endpoint| endpoint.id.as_str().into()),
         vpc_endpoint_account_id: None,
-        event_category: "Management".into(),
+        event_category: SmolStr::new_static("Management"),
         tls_details: arrival.tls.clone(),
     }
 }
@@ -274,9 +306,9 @@ pub(super) fn on_behalf(
     mut trail: Trail,
     fault: Option<&Fault>,
 ) -> Event {
-    let called = Called { source, name, read_only: true };
+    let called = Called::new(source, name, true);
     let mut event = of_call(call.caller, call.arrival, called, &mut trail, call.now);
-    event.user_identity.invoked_by = Some(via.principal());
+    Arc::make_mut(&mut event.user_identity).invoked_by = Some(via.principal());
     event.source_ip_address = via.principal();
     event.user_agent = via.principal();
     event.tls_details = None;
@@ -301,8 +333,8 @@ fn web_identity(principal: &Principal, provider: Option<&Arn>) -> UserIdentity {
     }
     UserIdentity {
         identity_type: Some(IdentityType::WebIdentityUser),
-        principal_id: Some(principal.unique_id.clone()),
-        user_name: principal.user_name.clone(),
+        principal_id: Some(principal.unique_id.as_str().into()),
+        user_name: principal.user_name.as_deref().map(Into::into),
         ..UserIdentity::default()
     }
 }
@@ -317,10 +349,10 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         PrincipalKind::AssumedRole { role, role_id, role_name } => {
             let issuer = SessionIssuer {
                 issuer_type: "Role".into(),
-                principal_id: role_id.clone(),
-                arn: role.to_string(),
-                account_id: principal.account.to_string(),
-                user_name: role_name.clone(),
+                principal_id: role_id.as_str().into(),
+                arn: role.into(),
+                account_id: principal.account.as_str().into(),
+                user_name: role_name.as_str().into(),
             };
             (IdentityType::AssumedRole, Some(issuer))
         }
@@ -328,9 +360,9 @@ pub fn identity(caller: &Caller) -> UserIdentity {
             let name = by.resource().rsplit('/').next().unwrap_or_default();
             let issuer = SessionIssuer {
                 issuer_type: if by.resource() == "root" { "Root" } else { "IAMUser" }.into(),
-                principal_id: by_id.clone(),
-                arn: by.to_string(),
-                account_id: principal.account.to_string(),
+                principal_id: by_id.as_str().into(),
+                arn: by.into(),
+                account_id: principal.account.as_str().into(),
                 user_name: name.into(),
             };
             (IdentityType::FederatedUser, Some(issuer))
@@ -347,9 +379,9 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         PrincipalKind::Service { .. } => {
             return UserIdentity {
                 identity_type: Some(IdentityType::Unknown),
-                principal_id: Some(principal.unique_id.clone()),
-                arn: Some(principal.arn.to_string()),
-                account_id: Some(principal.account.to_string()),
+                principal_id: Some(principal.unique_id.as_str().into()),
+                arn: Some((&principal.arn).into()),
+                account_id: Some(principal.account.as_str().into()),
                 ..UserIdentity::default()
             };
         }
@@ -359,18 +391,18 @@ pub fn identity(caller: &Caller) -> UserIdentity {
         web_id_federation_data: None,
         attributes: Some(SessionAttributes {
             creation_date: session.issued.whole_secs(),
-            mfa_authenticated: session.mfa.is_some().to_string(),
+            mfa_authenticated: session.mfa.is_some().to_smolstr(),
         }),
     });
     UserIdentity {
         identity_type: Some(kind),
-        principal_id: Some(principal.unique_id.clone()),
-        arn: Some(principal.arn.to_string()),
-        account_id: Some(principal.account.to_string()),
-        access_key_id: Some(caller.access_key_id.clone()),
-        user_name: principal.user_name.clone(),
+        principal_id: Some(principal.unique_id.as_str().into()),
+        arn: Some((&principal.arn).into()),
+        account_id: Some(principal.account.as_str().into()),
+        access_key_id: Some(caller.access_key_id.as_str().into()),
+        user_name: principal.user_name.as_deref().map(Into::into),
         session_context: context,
         // A registered service that acts for its user.
-        invoked_by: caller.door().map(|door| door.service.clone()),
+        invoked_by: caller.door().map(|door| door.service.as_str().into()),
     }
 }

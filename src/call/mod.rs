@@ -13,6 +13,7 @@ mod outbox;
 mod pipeline;
 mod quota;
 mod reattempts;
+mod recorded;
 mod server;
 mod temporary;
 mod token;
@@ -24,10 +25,10 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use event::{Arrival, Via, identity};
 pub use heavy::Heavy;
 pub use operation::{
-    Empty, Entry, Operation, OperationError, Reply, Run, Service, ServiceTable, Speech,
+    Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
 };
-pub use outbox::{Outbox, Part, ReplayError, replay};
-pub use pipeline::{refuse, service_event};
+pub use outbox::{Outbox, Part, ReplayError, inherit, owners, replay};
+pub use pipeline::{Unlogged, refuse, service_event};
 pub use reattempts::Reattempts;
 pub use server::Server;
 pub use unmodelled::{Unmodelled, run_unmodelled};
@@ -40,9 +41,11 @@ use crate::authorize::{
 use crate::policy::Policy;
 use crate::quotas::{Quota, Secret, Throttled};
 use crate::random::Random;
-use crate::store::Tx;
+use crate::store::{Freshness, Tx};
 use crate::types::{AccountId, Arn, Principal, PrincipalKind, Region, Timestamp};
 use serde_json::Value;
+use smallvec::SmallVec;
+use smol_str::SmolStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,30 +65,29 @@ pub struct Call<'a> {
     /// The service that is calling another one for the caller, while it does.
     via: Option<Via>,
     /// The keys that the call used, and for which operation: noted once it has succeeded.
-    uses: Vec<Use>,
+    uses: SmallVec<[Use; 1]>,
     /// The versions of secrets that it answers, noted likewise.
-    reads: Vec<(Arn, String)>,
+    reads: SmallVec<[(Arn, String); 1]>,
     /// How the rotations ended that it put an end to, and how long they took: counted likewise.
     rotations: Vec<(&'static str, Duration)>,
     /// The id that the event of the call made on the caller's behalf will have, while there is one.
-    inner_event: Option<String>,
+    inner_event: Option<SmolStr>,
     /// Whether a conflict makes it run once more. It is one request all the same.
     again: bool,
     /// What other hosts said yes to in an earlier attempt at the same request: they are not asked again,
     /// or who waits for an answer would never be done beside others who are quicker.
     asked: Vec<String>,
     /// The request quotas that its use of keys was counted against.
-    counted: Vec<Quota>,
+    counted: SmallVec<[Quota; 2]>,
 }
 
 /// A key that a call used.
 #[derive(Debug)]
 struct Use {
-    region: Region,
-    key_id: String,
+    key: Arn,
     operation: &'static str,
     /// The event that tells of it.
-    event_id: String,
+    event_id: SmolStr,
 }
 
 impl<'a> Call<'a> {
@@ -95,23 +97,24 @@ impl<'a> Call<'a> {
         arrival: &'a Arrival,
         now: Timestamp,
         again: bool,
+        freshness: Freshness,
     ) -> Self {
         Self {
             server,
             arrival,
             caller,
             now,
-            tx: server.store.begin(),
+            tx: server.store.begin_with(freshness),
             trail: event::Trail::default(),
             region: &arrival.region,
             via: None,
-            uses: Vec::new(),
-            reads: Vec::new(),
+            uses: SmallVec::new(),
+            reads: SmallVec::new(),
             rotations: Vec::new(),
             inner_event: None,
             again,
             asked: Vec::new(),
-            counted: Vec::new(),
+            counted: SmallVec::new(),
         }
     }
 
@@ -172,7 +175,7 @@ impl<'a> Call<'a> {
         mut conditions: Conditions,
     ) -> Result<Authorized<T>, AccessDenied> {
         if what.arn() != "*" {
-            self.trail.touch(what.kind(), what.account(), what.arn());
+            self.trail.touch(what.kind(), what.account(), what.shared_arn());
         }
         self.describe(caller, action, &mut conditions);
         let outcome = authorize(caller, action, what, conditions, self.endpoint_policy());
@@ -276,10 +279,9 @@ impl<'a> Call<'a> {
     }
 
     /// Says that the call uses a key: what GetKeyLastUsage tells.
-    pub fn uses_key(&mut self, region: &Region, key_id: &str, operation: &'static str) {
+    pub fn uses_key(&mut self, key: &Arn, operation: &'static str) {
         let event_id = self.inner_event.as_ref().unwrap_or(&self.arrival.event_id).clone();
-        let (region, key_id) = (region.clone(), key_id.to_owned());
-        self.uses.push(Use { region, key_id, operation, event_id });
+        self.uses.push(Use { key: key.clone(), operation, event_id });
     }
 
     /// Says that the caller is given a version of a secret. What a service reads for itself is not
@@ -297,7 +299,7 @@ impl<'a> Call<'a> {
 
     /// Names a resource that the call made, for the audit event.
     pub fn touched(&mut self, kind: &'static str, arn: &Arn) {
-        self.trail.touch(kind, arn.account(), arn.as_str());
+        self.trail.touch(kind, arn.account(), arn.into());
     }
 
     /// Adds to the audit event's `additionalEventData`.
@@ -316,9 +318,9 @@ impl<'a> Call<'a> {
     }
 
     /// The same for the id of key material, which only symmetric keys have.
-    pub fn record_material(&mut self, name: &'static str, id: Option<&String>) {
+    pub fn record_material(&mut self, name: &'static str, id: Option<String>) {
         if let Some(id) = id {
-            self.record(name, id.clone());
+            self.record(name, id);
         }
     }
 
@@ -340,7 +342,7 @@ impl<'a> Call<'a> {
         inner: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let outer_via = self.via.replace(via);
-        let event_id = self.random().uuid().to_string();
+        let event_id = self.server.random.request_id();
         let outer_event = self.inner_event.replace(event_id.clone());
         let outer_trail = std::mem::take(&mut self.trail);
         let outer_counted = std::mem::take(&mut self.counted);
@@ -355,7 +357,7 @@ impl<'a> Call<'a> {
         let mut event =
             event::on_behalf(self, via, name, source, parameters, inner_trail, fault.as_ref());
         event.event_id = event_id;
-        event.aws_region = self.region.to_string();
+        event.aws_region = self.region.as_str().into();
         self.trail.happened(event);
         outcome
     }
@@ -381,6 +383,7 @@ macro_rules! service {
         $name:ident {
             error: $error:ty,
             source: $source:literal,
+            $(freshness: $freshness:ident,)?
             signing_name: $signing:literal,
             protocol: $speech:ident { $($field:ident : $value:expr),* $(,)? },
             model: $file:literal $(,)?
@@ -392,6 +395,7 @@ macro_rules! service {
 
         impl $crate::call::Service for $name {
             const SOURCE: &'static str = $source;
+            $(const FRESHNESS: $crate::store::Freshness = $crate::store::Freshness::$freshness;)?
             type Error = $error;
             fn table() -> &'static $crate::call::ServiceTable {
                 &TABLE

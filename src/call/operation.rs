@@ -1,8 +1,8 @@
 //! What an operation and a service are, and the table that lists them.
-use super::{Arrival, Call, Server};
+use super::{Arrival, Call, Server, Unlogged};
 use crate::authorize::Caller;
 use crate::quotas::Throttled;
-use crate::store::StoreError;
+use crate::store::{Freshness, StoreError};
 use crate::wire::{Fault, Model, ServiceError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -13,6 +13,8 @@ use std::pin::Pin;
 pub trait Service: 'static {
     /// CloudTrail's `eventSource`.
     const SOURCE: &'static str;
+    /// How old what its operations read may be.
+    const FRESHNESS: Freshness = Freshness::Latest;
     type Error: OperationError;
     fn table() -> &'static ServiceTable;
     fn model() -> &'static Model;
@@ -52,12 +54,12 @@ pub struct Empty;
 /// An answer in JSON, or the fault. The front turns both into what the service's protocol wants.
 pub type Reply = Result<Vec<u8>, Fault>;
 
-pub type Run = for<'a> fn(
+type Run = for<'a> fn(
     &'a Server,
     &'a Caller,
     &'a Arrival,
     &'a [u8],
-) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+) -> Pin<Box<dyn Future<Output = Unlogged> + Send + 'a>>;
 
 /// One row of a service's table.
 #[derive(Clone, Copy)]
@@ -65,7 +67,7 @@ pub struct Entry {
     pub name: &'static str,
     pub read_only: bool,
     pub unsigned: bool,
-    pub run: Run,
+    run: Run,
     #[cfg(test)]
     pub(crate) probe: super::conformance::Probe,
 }
@@ -88,6 +90,29 @@ impl Entry {
             #[cfg(test)]
             probe: super::conformance::Probe::of::<O>(),
         }
+    }
+
+    /// Does what is asked. The future is large and is gone when it is done.
+    pub fn begin<'a>(
+        &self,
+        server: &'a Server,
+        caller: &'a Caller,
+        arrival: &'a Arrival,
+        body: &'a [u8],
+    ) -> Pin<Box<dyn Future<Output = Unlogged> + Send + 'a>> {
+        (self.run)(server, caller, arrival, body)
+    }
+
+    /// Does what is asked, and answers when that is in the log.
+    pub async fn run(
+        &self,
+        server: &Server,
+        caller: &Caller,
+        arrival: &Arrival,
+        body: &[u8],
+    ) -> Reply {
+        let unlogged = self.begin(server, caller, arrival, body).await;
+        unlogged.logged(server).await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::functions::Functions;
 use crate::last_use::{Access, LastUses};
 use crate::machines::Machines;
 use crate::monitor::Metrics;
+use crate::nodes::ThisNode;
 use crate::quotas::{Guesses, Quotas};
 use crate::random::Random;
 use crate::root_of_trust::RootOfTrust;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Server {
     pub store: Store,
+    /// Which of several nodes this is. None: there can be no other.
+    pub node: Option<ThisNode>,
     pub root: Arc<RootOfTrust>,
     /// Whoever calls one is on a thread that may block, and in no transaction.
     pub devices: Arc<Devices>,
@@ -55,6 +58,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// The key of a row that is this node's own.
+    pub(super) fn own_key<'a>(&'a self, id: &'a str) -> Vec<&'a str> {
+        self.node.iter().map(ThisNode::id).chain([id]).collect()
+    }
+
     /// Says that the caller has proved who it is: what GetAccessKeyLastUsed and GetRole tell. Of a
     /// role's sessions the role is noted; they have keys that nobody asks for.
     pub fn note_access(&self, caller: &Caller, service: &str, region: &Region) {
@@ -68,6 +76,6 @@ impl Server {
             return;
         }
         let (at, region) = (self.clock.now(), region.clone());
-        self.last_uses.access.note(id, Access { at, region, service: service.to_owned() });
+        self.last_uses.access.note(id, Access { at, region, service: service.into() });
     }
 }

@@ -4,7 +4,7 @@ use super::pipeline::MAX_ATTEMPTS;
 use super::{Arrival, Call, OperationError, Server};
 use crate::authorize::Caller;
 use crate::quotas::Throttled;
-use crate::store::StoreError;
+use crate::store::{Freshness, StoreError};
 use crate::types::Timestamp;
 use crate::wire::{Fault, ServiceError};
 use serde_json::Value;
@@ -16,6 +16,8 @@ pub trait Unmodelled: Sync {
     /// CloudTrail's `eventSource` and `eventName`.
     const SOURCE: &'static str;
     const NAME: &'static str;
+    /// How old what it reads may be.
+    const FRESHNESS: Freshness = Freshness::Latest;
 
     /// The event's `requestParameters`.
     fn parameters(&self) -> Value;
@@ -39,7 +41,7 @@ pub async fn run_unmodelled<U: Unmodelled>(
     let mut outcome = Err(U::Error::from(Throttled));
     let mut trail = Trail::default();
     for attempt in 0..MAX_ATTEMPTS {
-        let mut call = Call::begin(server, caller, arrival, now, attempt > 0);
+        let mut call = Call::begin(server, caller, arrival, now, attempt > 0, U::FRESHNESS);
         let executed = unmodelled.execute(&mut call).await;
         let tx = call.tx;
         trail = call.trail;
@@ -58,7 +60,7 @@ pub async fn run_unmodelled<U: Unmodelled>(
     let outcome = outcome.map_err(|error| {
         let fault = error.fault();
         if fault.is_ours() {
-            let (request, operation) = (&arrival.request_id, U::NAME);
+            let (request, operation) = (arrival.request_id.as_str(), U::NAME);
             tracing::error!(request, operation, %error, "call failed");
         }
         fault
@@ -75,7 +77,7 @@ async fn log<U: Unmodelled>(
     trail: &mut Trail,
     outcome: Result<(U::Answer, Value), Fault>,
 ) -> Result<U::Answer, Fault> {
-    let called = Called { source: U::SOURCE, name: U::NAME, read_only: true };
+    let called = Called::new(U::SOURCE, U::NAME, true);
     let mut event = event::of_call(caller, arrival, called, trail, now);
     event.request_parameters = Some(unmodelled.parameters());
     match &outcome {
@@ -83,7 +85,7 @@ async fn log<U: Unmodelled>(
         Err(fault) => event::mark_failed(&mut event, Some(fault)),
     }
     if let Err(error) = server.outbox.log(server, None, vec![event]).await {
-        let request = &arrival.request_id;
+        let request = arrival.request_id.as_str();
         tracing::error!(request, %error, "the audit log refused an event");
         return Err(Fault::internal());
     }

@@ -1,10 +1,11 @@
 //! From a data directory and a device to a server.
-use super::StartError;
 use super::files::{lock, make_dir};
+use super::{StartError, anchored, restore, shared};
 use crate::audit::{self, AuditSink, Log};
+use crate::backup::Anchor;
 use crate::call::{self, Heavy, Outbox, Part, Server};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, StoreKind, StoreSettings};
 use crate::control;
 use crate::devices::Devices;
 use crate::external::Proxies;
@@ -19,7 +20,7 @@ use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::recovery;
 use crate::root_of_trust::{Deployment, RootError, RootOfTrust};
 use crate::services::Services;
-use crate::store::{Embedded, Store, StoreError};
+use crate::store::{Backend, Embedded, Store, StoreError};
 use crate::types::{AccountId, Region, SecretText};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -38,8 +39,23 @@ pub struct Opened {
     pub data: PathBuf,
     /// The server's audit log, to be closed at the end.
     pub log: Arc<Log>,
+    /// The configured anchor of the store.
+    pub anchor: Option<Arc<Anchor>>,
     /// Keeps every other process out of the directory.
     pub lock: File,
+}
+
+impl Opened {
+    /// Closes the log, and lets the anchor say how far the store has come.
+    pub async fn close(self) -> Result<(), StartError> {
+        let Self { server, log, anchor, lock, .. } = self;
+        log.close().await?;
+        if let Some(anchor) = &anchor {
+            anchored::advance(anchor, &server).await?;
+        }
+        drop(lock);
+        Ok(())
+    }
 }
 
 /// What the parts of a server are made with.
@@ -56,6 +72,19 @@ pub struct Seams {
     pub issuers: Arc<Issuers>,
     pub machines: Machines,
     pub public_url: Option<String>,
+    pub store: StoreSettings,
+}
+
+/// What is found in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing yet.
+    New,
+    /// Nothing yet, of a deployment that other nodes serve.
+    Joining,
+    Existing,
+    /// A store that was just put back. It may be older than the log, and there may be no log.
+    Restored,
 }
 
 impl Seams {
@@ -73,7 +102,8 @@ impl Seams {
             functions: Functions::default(),
             issuers: Arc::default(),
             machines: Machines::default(),
-            public_url: None,
+            public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
+            store: config.store.clone(),
         })
     }
 }
@@ -86,10 +116,10 @@ pub struct Seed {
     pub account: AccountId,
 }
 
-fn store_dir(data: &Path) -> PathBuf {
+pub(super) fn store_dir(data: &Path) -> PathBuf {
     data.join("store")
 }
-fn audit_dir(data: &Path) -> PathBuf {
+pub(super) fn audit_dir(data: &Path) -> PathBuf {
     data.join("audit")
 }
 
@@ -117,20 +147,26 @@ async fn open_by(
     open: impl FnOnce(Deployment) -> Result<RootOfTrust, RootError> + Send + 'static,
 ) -> Result<Opened, StartError> {
     check_private(data)?;
+    restore::refuse_half_done(data)?;
     match Deployment::read(data)? {
         Some(deployment) if deployment.ready => {
             let lock = lock(data)?;
-            // Whoever had the lock may have changed it.
+            // Whoever had the lock may have begun a restore, or changed it.
+            restore::refuse_half_done(data)?;
             let deployment = Deployment::read(data)?.unwrap_or(deployment);
+            let deployment = shared::newest(&seams.store, deployment).await?;
             let root = blocking(move || open(deployment)).await??;
-            let opened = assemble(lock, data, seams, root, false).await?;
+            let opened = assemble(lock, data, seams, Arc::new(root), State::Existing).await?;
             let root = opened.server.root.clone();
+            shared::share(&root, opened.server.node.as_ref()).await?;
             blocking(move || root.bind()).await??;
             Ok(opened)
         }
         _ => Err(StartError::Data {
             path: data.to_owned(),
-            what: "is no deployment yet: make one with `claviger init`".into(),
+            what: "is no deployment yet: make one with `claviger init`, or have it join one with \
+                   `claviger join`"
+                .into(),
         }),
     }
 }
@@ -145,65 +181,115 @@ pub async fn create(
     make_dir(data)?;
     check_private(data)?;
     let lock = lock(data)?;
-    discard_unfinished(data)?;
+    if let Some(unfinished) = discard_unfinished(data)? {
+        shared::discard(&seams.store, unfinished.cluster()).await?;
+    }
+    shared::vacant(&seams.store).await?;
+    anchored::vacant(&seams.store)?;
     let (devices, random, dir) = (seams.devices.clone(), seams.random.clone(), data.to_owned());
     let root = blocking(move || RootOfTrust::create(devices, random, &dir)).await??;
-    let opened = assemble(lock, data, seams, root, true).await?;
+    let store = seams.store.clone();
+    let mut opened = assemble(lock, data, seams, Arc::new(root), State::New).await?;
     first(&opened.server).await?;
     opened.server.root.mark_ready()?;
+    shared::share(&opened.server.root, opened.server.node.as_ref()).await?;
+    opened.anchor = anchored::create(&store, &opened.server).await?;
     Ok(opened)
 }
 
-/// Refuses where a deployment is, and clears away what a creation that was cut short left behind.
-fn discard_unfinished(data: &Path) -> Result<(), StartError> {
+/// Makes this directory another node of a deployment, opened by its devices or by a recovery key. Until
+/// all of it is there it counts for nothing, as in [`create`].
+pub async fn join(
+    data: &Path,
+    seams: Seams,
+    deployment: Deployment,
+    seed: Option<recovery::Seed>,
+) -> Result<Opened, StartError> {
+    make_dir(data)?;
+    check_private(data)?;
+    let lock = lock(data)?;
+    discard_unfinished(data)?;
+    anchored::vacant(&seams.store)?;
+    let (devices, random, dir) = (seams.devices.clone(), seams.random.clone(), data.to_owned());
+    let open = move || match seed {
+        Some(seed) => RootOfTrust::recover(devices, random, &dir, deployment, &seed),
+        None => RootOfTrust::open(devices, random, &dir, deployment),
+    };
+    let root = Arc::new(blocking(open).await??);
+    root.begin_file()?;
+    let store = seams.store.clone();
+    let mut opened = assemble(lock, data, seams, root, State::Joining).await?;
+    shared::share(&opened.server.root, opened.server.node.as_ref()).await?;
+    opened.anchor = anchored::create(&store, &opened.server).await?;
+    Ok(opened)
+}
+
+/// Refuses where a deployment is, and clears away what a creation that was cut short left behind. Answers
+/// what that was.
+fn discard_unfinished(data: &Path) -> Result<Option<Deployment>, StartError> {
     let bad = |what: &str| StartError::Data { path: data.to_owned(), what: what.to_owned() };
+    restore::refuse_half_done(data)?;
     let rest = [store_dir(data), audit_dir(data)];
     match Deployment::read(data)? {
         Some(deployment) if deployment.ready => {
             Err(bad("is a deployment already; it was left unchanged"))
         }
-        Some(_) => {
+        Some(unfinished) => {
             for dir in rest.iter().filter(|dir| dir.exists()) {
                 std::fs::remove_dir_all(dir).map_err(|e| bad(&e.to_string()))?;
             }
-            Ok(())
+            Ok(Some(unfinished))
         }
         None if rest.iter().any(|dir| dir.exists()) => Err(bad(
             "holds a store or an audit log, but no deployment.json, without which nothing opens \
              them. Restore that file from a backup, or use another directory",
         )),
-        None => Ok(()),
+        None => Ok(None),
     }
 }
 
-fn has_log(dir: &Path) -> bool {
+pub(super) fn has_log(dir: &Path) -> bool {
     let Ok(mut entries) = std::fs::read_dir(dir) else { return false };
     entries.any(|e| e.is_ok_and(|e| e.path().extension().is_some_and(|ext| ext == "log")))
 }
 
-async fn assemble(
+pub(super) async fn assemble(
     lock: File,
     data: &Path,
     seams: Seams,
-    root: RootOfTrust,
-    new: bool,
+    root: Arc<RootOfTrust>,
+    state: State,
 ) -> Result<Opened, StartError> {
-    let root = Arc::new(root);
+    let new = state == State::New;
     let (store_at, audit_at) = (store_dir(data), audit_dir(data));
-    if !new && !store_at.exists() {
+    let postgresql = shared::settings(&seams.store)?;
+    if !new && postgresql.is_none() && !store_at.exists() {
         let what = "the store is gone, but deployment.json says that there was one".into();
         return Err(StartError::Data { path: store_at, what });
     }
-    if !new && !has_log(&audit_at) {
+    if state == State::Existing && !has_log(&audit_at) {
         let what = "the audit log is gone, but deployment.json says that there was one".into();
         return Err(StartError::Data { path: audit_at, what });
     }
     for dir in [&store_at, &audit_at] {
         make_dir(dir)?;
     }
-    let backend = blocking(move || Embedded::open(&store_at)).await??;
-    let keys = Arc::new(root.row_keys()?);
-    let store = Store::open(Arc::new(backend), keys, seams.random.clone(), new).await?;
+    let (backend, node): (Arc<dyn Backend>, _) = match postgresql {
+        None => (Arc::new(blocking(move || Embedded::open(&store_at)).await??), None),
+        Some(settings) => {
+            let (backend, node) = shared::open(&settings, data, &seams, &root, new).await?;
+            (backend, Some(node))
+        }
+    };
+    let (keys, random) = (Arc::new(root.row_keys()?), seams.random.clone());
+    let store = Store::open_with(backend, keys, random, new, seams.store.staleness()).await?;
+    let anchor = match state {
+        State::New | State::Joining => None,
+        State::Existing | State::Restored => anchored::read(&seams.store, &root).await?,
+    };
+    if let (Some(anchor), State::Existing) = (&anchor, state) {
+        anchored::compare(data, seams.store.kind, anchor, &store)?;
+    }
     let (key, cluster, dir) = (root.audit_key(), root.cluster(), audit_at.clone());
     let (log, recovery) = blocking(move || Log::open(&dir, key.expose(), cluster)).await??;
     if recovery.torn_bytes > 0 {
@@ -211,20 +297,13 @@ async fn assemble(
         tracing::warn!(bytes, "cut off an unfinished, never acknowledged end of the audit log");
     }
     let logged = audit::last_store_revision(&audit_at, recovery.last_n)?.unwrap_or_default();
-    if logged > store.acknowledged() {
-        return Err(StartError::Data {
-            path: data.to_owned(),
-            what: format!(
-                "the store is older than the audit log beside it: it has revision {}, the log was \
-                 written at {logged}. A part of the directory was put back, or damaged. Restore \
-                 the whole directory as it was at one moment",
-                store.acknowledged()
-            ),
-        });
+    if state == State::Existing && logged > store.acknowledged() {
+        return Err(older_than_log(data, seams.store.kind, store.acknowledged(), logged));
     }
     let log = Arc::new(log);
     let server = Arc::new(Server {
         store,
+        node,
         root,
         devices: seams.devices,
         proxies: seams.proxies,
@@ -245,7 +324,13 @@ async fn assemble(
         machines: seams.machines,
         public_url: seams.public_url,
     });
-    let since = recovery.last_n.saturating_sub(RECENT_RECORDS);
+    let since = match state {
+        // What waited then in the outbox may have been logged long ago.
+        State::Restored => 0,
+        State::New | State::Joining | State::Existing => {
+            recovery.last_n.saturating_sub(RECENT_RECORDS)
+        }
+    };
     let known =
         |part| audit::recent_event_ids(&audit_at, if part == Part::Whole { 0 } else { since });
     let missing = call::replay(&server, known)
@@ -255,7 +340,28 @@ async fn assemble(
         tracing::warn!(missing, "logged events that a crash had kept from the audit log");
     }
     conclude_interrupted(&server).await?;
-    Ok(Opened { server, data: data.to_owned(), log, lock })
+    if let Some(anchor) = &anchor {
+        anchored::begin(anchor, &server).await?;
+    }
+    Ok(Opened { server, data: data.to_owned(), log, anchor, lock })
+}
+
+fn older_than_log(data: &Path, kind: StoreKind, has: u64, logged: u64) -> StartError {
+    let advice = match kind {
+        StoreKind::Embedded => {
+            "A part of the directory was put back, or damaged. Restore the whole directory as it was at one \
+             moment, or give `claviger restore` --accept-older"
+        }
+        StoreKind::Postgresql => {
+            "The database was put back. Restore it as it was last, or, if it is to go on from there, keep this \
+             directory and join it with a new one (`claviger join`): docs/postgresql.md"
+        }
+    };
+    let what = format!(
+        "the store is older than the audit log beside it: it has revision {has}, the log was written at \
+         {logged}. {advice}"
+    );
+    StartError::Data { path: data.to_owned(), what }
 }
 
 /// Logs what became of changes of the root of trust in which the last process died.

@@ -3,7 +3,7 @@
 use super::assemble::{self, Seams};
 use super::{StartError, device};
 use crate::config::Config;
-use crate::control::{self, AskError, Command, Output};
+use crate::control::{self, AskError, Command, Output, Progress};
 use std::path::{Path, PathBuf};
 
 /// Which deployment.
@@ -55,11 +55,20 @@ pub(super) fn run(
 }
 
 pub(super) async fn done(at: &Where, command: Command) -> Result<Output, Failure> {
+    done_telling(at, command, &progress).await
+}
+
+/// Likewise, and `progress` says how far it is.
+pub(super) async fn done_telling(
+    at: &Where,
+    command: Command,
+    progress: Progress<'_>,
+) -> Result<Output, Failure> {
     let (data, config) = at.deployment()?;
-    match control::ask(&data, &command, &progress).await {
+    match control::ask(&data, &command, progress).await {
         Ok(output) => Ok(output),
         Err(AskError::NobodyThere) => match config {
-            Some(config) => Ok(alone(at, &config, command).await?),
+            Some(config) => Ok(alone(at, &config, command, progress).await?),
             None => {
                 let text = format!("no server is running in {}: give --config", data.display());
                 Err(StartError::Other(text).into())
@@ -102,13 +111,17 @@ fn deployment_in(dir: &Path) -> PathBuf {
 }
 
 /// Opens the deployment as `serve` does, and closes it again.
-async fn alone(at: &Where, config: &Config, command: Command) -> Result<Output, StartError> {
+async fn alone(
+    at: &Where,
+    config: &Config,
+    command: Command,
+    progress: Progress<'_>,
+) -> Result<Output, StartError> {
     let devices = device::configured(config, at.insecure_software_root)?;
-    let public_url = config.federation.as_ref().map(|f| f.issuer.clone());
-    let seams = Seams { public_url, ..Seams::of_command(config, devices)? };
-    let opened = assemble::open(&config.data, seams).await?;
-    let outcome = control::execute(&opened.server, &config.data, command, &progress).await;
-    opened.log.close().await?;
+    let opened = assemble::open(&config.data, Seams::of_command(config, devices)?).await;
+    let opened = opened.map_err(|error| error.with(&config.store))?;
+    let outcome = control::execute(&opened.server, &config.data, command, progress).await;
+    opened.close().await?;
     outcome.map_err(|error| StartError::Other(error.to_string()))
 }
 

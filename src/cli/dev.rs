@@ -6,6 +6,7 @@ use super::serve::{Sockets, bind, serve, stop_signal};
 use super::{DevArguments, StartError, device};
 use crate::call::Server;
 use crate::clock::MovableClock;
+use crate::config::StoreSettings;
 use crate::devices::Devices;
 use crate::functions::{self, Functions};
 use crate::http::{DevTools, Proxies, check_plain_allowed};
@@ -17,7 +18,6 @@ use crate::services::Services;
 use crate::types::{AccountId, Region, SecretText};
 use claviger_hsm::pkcs11::init_token;
 use claviger_hsm::{Hsm, Pkcs11Config, Pkcs11Hsm};
-use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,6 +117,7 @@ async fn start(
         issuers: Arc::default(),
         machines: Machines::default(),
         public_url: None,
+        store: StoreSettings::default(),
     };
     // Before it listens: who can connect may also tell it to stop.
     let stop = stop_signal();
@@ -139,7 +140,11 @@ async fn start(
     exports
         .write(&env_file)
         .map_err(|e| StartError::Data { path: env_file.clone(), what: e.to_string() })?;
-    greet(&exports, &env_file, &seeds, arguments.insecure_software_root);
+    let greeting = greet(&exports, &env_file, &seeds, arguments.insecure_software_root);
+    // It serves also if nobody listens to that any more.
+    if let Err(error) = super::control::print(&greeting) {
+        tracing::warn!(%error, "nobody was told where");
+    }
     let tools = tools(&opened, clock, dir.to_owned(), seeds);
     serve(
         opened,
@@ -212,30 +217,22 @@ fn administrator(dir: &Path) -> Result<(String, SecretText), StartError> {
     }
 }
 
-fn greet(exports: &Exports<'_>, env_file: &Path, seeds: &[Seed], software: bool) {
+/// In one piece: who waits for a line of it may go away after it.
+fn greet(exports: &Exports<'_>, env_file: &Path, seeds: &[Seed], software: bool) -> String {
     let root =
         if software { "root key in a file" } else { "root key in a SoftHSM token of its own" };
-    println!("claviger dev is ready at http://{}", exports.listen);
-    println!();
-    println!("Account {ACCOUNT}, user admin, {root}.");
-    println!("In another terminal:");
-    println!();
-    println!("  . {}", env_file.display());
-    println!("  aws sts get-caller-identity");
-    println!();
-    println!("which sets");
-    println!();
-    for line in exports.text().lines() {
-        println!("  {line}");
-    }
-    for seed in seeds {
-        println!(
-            "\nAlso: access key {} is the root of account {}",
-            seed.access_key_id, seed.account
-        );
-    }
-    // A script that waits for this text must not wait for a buffer.
-    let _ = std::io::stdout().flush();
+    let sets: String = exports.text().lines().map(|line| format!("  {line}\n")).collect();
+    let also = seeds.iter().map(|seed| {
+        let (id, account) = (&seed.access_key_id, &seed.account);
+        format!("\nAlso: access key {id} is the root of account {account}\n")
+    });
+    format!(
+        "claviger dev is ready at http://{}\n\nAccount {ACCOUNT}, user admin, {root}.\n\
+         In another terminal:\n\n  . {}\n  aws sts get-caller-identity\n\nwhich sets\n\n{sets}{}",
+        exports.listen,
+        env_file.display(),
+        also.collect::<String>()
+    )
 }
 
 fn default_dir() -> Result<PathBuf, StartError> {

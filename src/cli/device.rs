@@ -67,6 +67,18 @@ pub(super) fn software(dir: &Path) -> Result<Arc<dyn Hsm>, StartError> {
     Ok(Arc::new(device))
 }
 
+/// Likewise, of a deployment that is not in its directory yet. The seed must be there.
+pub(super) fn software_of(dir: &Path, deployment: &Deployment) -> Result<Arc<dyn Hsm>, StartError> {
+    if !dir.join(SEED_FILE).exists() {
+        let what = format!("has no {SEED_FILE}: put it back first, it is part of no backup");
+        return Err(StartError::Data { path: dir.to_owned(), what });
+    }
+    let device = SoftwareHsm::seeded(seed(dir)?);
+    let roots: BTreeSet<&RootKeyId> = deployment.roots().collect();
+    roots.into_iter().try_for_each(|root| device.create_root_key(root))?;
+    Ok(Arc::new(device))
+}
+
 fn seed(dir: &Path) -> Result<[u8; 32], StartError> {
     let path = dir.join(SEED_FILE);
     let bad = |what: String| StartError::Data { path: path.clone(), what };

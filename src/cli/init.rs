@@ -28,11 +28,12 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
             print(&text)
         };
         let opened = assemble::create(&config.data, seams, first).await?;
-        opened.log.close().await?;
+        opened.close().await?;
         print(&format!(
             "The deployment in {} is ready. Serve it with: claviger serve --config {}\n",
             config.data.display(),
             arguments.config.display()
         ))
     })
+    .map_err(|error| error.with(&config.store))
 }

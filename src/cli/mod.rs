@@ -1,7 +1,9 @@
 //! The commands. Each is a file; this one has their arguments and the exit codes.
 mod account;
+mod anchored;
 mod assemble;
 mod attest;
+mod backup;
 mod bench_device;
 mod control;
 mod credentials;
@@ -13,15 +15,23 @@ mod env_file;
 mod explain;
 mod files;
 mod init;
+mod join;
 mod logging;
+mod node;
+mod nodes;
+mod opened;
 mod policy;
 mod quiet;
 mod recovery;
+mod restore;
 mod root;
 mod sealed;
 mod secret;
 mod serve;
+mod shared;
 mod start_error;
+mod torture;
+mod verify;
 mod xks;
 
 use assemble::Seed;
@@ -29,6 +39,7 @@ use start_error::StartError;
 
 use crate::config::TlsFiles;
 use crate::devices::TURNS;
+use crate::failpoints;
 use crate::http::{Tls, TlsError};
 
 use clap::{Parser, Subcommand};
@@ -43,10 +54,13 @@ Start here:
   claviger dev --help          its options
   claviger init --config FILE  a production deployment: root key, account, administrator
   claviger serve --config FILE serves it
+  claviger join --config FILE  another node for it, on the same PostgreSQL
   claviger doctor --config FILE  what the devices are and can do, and what is wrong with them
   claviger attest root --config FILE --out FILE  what can be shown of a root key
   claviger bench device --config FILE  how fast they are
   claviger root status --config FILE  what wraps the deployment's keys; moving to another device
+  claviger backup --config FILE --to FILE  the store in one file, while it is served
+  claviger torture --minutes 3 --report report.json  whether a kill or a broken disk loses anything
   claviger recovery generate --help  a recovery key, for when every device is lost
   claviger policy check FILE   what is wrong with a policy document
 
@@ -56,8 +70,9 @@ Exit codes:
   2  the arguments are wrong
   3  the configuration is wrong
   4  the device is wrong: module, token, PIN, key, mechanism
-  5  the data directory is wrong: missing, of another token, altered, in use
+  5  the data directory, the database or a backup is wrong: missing, of another token, altered, in use
   6  the address cannot be listened on
+  7  the database does not answer now: a later start may find it
 
 Environment:
   CLAVIGER_LOG     what is logged: error, warn, info (default), debug
@@ -79,6 +94,8 @@ enum Command {
     Dev(DevArguments),
     /// Make a deployment: the root key in the token, the store, an account, an administrator
     Init(ConfigArguments),
+    /// Make this machine another node of a deployment whose store is a database
+    Join(join::JoinArguments),
     /// Serve a deployment
     Serve(ConfigArguments),
     /// Say what the device is, what it can do, and what is wrong with it
@@ -91,12 +108,21 @@ enum Command {
     /// Say what wraps the deployment's keys, and change it while it serves
     #[command(subcommand)]
     Root(root::RootCommand),
+    /// List the nodes that serve a deployment, and take one out
+    #[command(subcommand)]
+    Nodes(nodes::NodesArguments),
     /// Make a recovery key, in shares for custodians
     #[command(subcommand)]
     Recovery(recovery::RecoveryCommand),
     /// Open a deployment whose devices are lost by shares of its recovery key, and have another device
     /// wrap its keys
     Recover(recovery::RecoverArguments),
+    /// Write the store as it is now to a file, while it is served or not; nothing in it is in the clear
+    Backup(backup::BackupArguments),
+    /// Say whether a backup is whole; with a device or a recovery key, whether each row of it opens
+    Verify(verify::VerifyArguments),
+    /// Make a data directory of a backup, and check all of it on the way
+    Restore(restore::RestoreArguments),
     /// Show what can be shown of a key, or of the root keys, to somebody else; and check what was shown
     Attest(Box<attest::AttestArguments>),
     /// Measure devices
@@ -105,6 +131,8 @@ enum Command {
     /// Say how a secret is doing: who reads which version of it
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Kill and starve servers of its own again and again, and say what did not hold
+    Torture(torture::TortureArguments),
     /// Look at policy documents
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -174,6 +202,8 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::Join(arguments) => join::run(&arguments),
+        Command::Nodes(arguments) => nodes::main(arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Account(command) => account::main(command),
@@ -182,8 +212,12 @@ pub fn main() -> ExitCode {
         Command::Recovery(command) => recovery::main(&command),
         Command::Recover(arguments) => recovery::recover(&arguments),
         Command::DeviceHelper => return claviger_hsm::worker::run_child(),
+        Command::Backup(arguments) => backup::main(&arguments),
+        Command::Verify(arguments) => verify::main(&arguments),
+        Command::Restore(arguments) => restore::main(&arguments),
         Command::Attest(arguments) => attest::main(&arguments),
         Command::Bench(command) => bench_device::main(&command),
+        Command::Torture(arguments) => torture::run(&arguments),
         Command::Secret(command) => secret::main(&command),
         Command::Policy(command) => return policy::run(&command),
         Command::Credentials(arguments) => credentials::run(&arguments),
@@ -197,6 +231,17 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Follows the plan of `claviger torture`, if its variable names one.
+fn follow_plan() -> Result<(), StartError> {
+    let followed = failpoints::follow_environment();
+    if followed.map_err(|e| StartError::Setup(format!("{}: {e}", failpoints::VARIABLE)))? {
+        tracing::warn!(
+            "this process follows a plan of `claviger torture`: it will fail on purpose"
+        );
+    }
+    Ok(())
 }
 
 /// Takes the process's secrets out of others' reach. What does not hold is said, not fatal.

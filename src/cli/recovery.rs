@@ -160,8 +160,9 @@ pub(super) fn recover(arguments: &RecoverArguments) -> Result<(), StartError> {
     let seams = Seams::of_command(&config, devices)?;
     super::run_async(async {
         // The store opens before anything is changed: it must be of these keys.
-        let Opened { server, log, lock: _lock, .. } =
-            open_patiently(data, &seams, &arguments.shares).await?;
+        let opened = open_patiently(data, &seams, &arguments.shares).await;
+        let opened = opened.map_err(|error| error.with(&config.store))?;
+        let server = opened.server.clone();
         let details = json!({ "recoveredBy": key.as_str(), "device": name });
         let announced = server.announce("RecoverDeployment", details).await.map_err(other)?;
         let (root, device, now) = (server.root.clone(), name.clone(), server.clock.now());
@@ -172,7 +173,7 @@ pub(super) fn recover(arguments: &RecoverArguments) -> Result<(), StartError> {
             Err(error) => json!({ "error": error.to_string() }),
         };
         let concluded = server.conclude(announced, "ended", ended).await;
-        log.close().await?;
+        opened.close().await?;
         print(&changed?.to_string())?;
         concluded.map_err(other)?;
         print(

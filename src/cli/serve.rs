@@ -1,19 +1,19 @@
 //! `claviger serve`: serves a deployment until it is told to stop.
+use super::anchored;
 use super::assemble::{self, Opened, Seams};
 use super::xks::{self, XksReload, XksSocket};
 use super::{ConfigArguments, StartError, device, endpoints, sealed};
 use crate::background;
 use crate::call::Server;
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::Socket;
 use crate::federation::Issuers;
 use crate::functions::Functions;
 use crate::http::{Admin, DevTools, Entrance, Front, Limits, Listener, Proxies, Tls};
 use crate::machines::Machines;
-use crate::random::SystemRandom;
+use crate::nodes::{self, ThisNode};
 use crate::rotation::{Dispatch, Scheduler};
-use crate::services::Services;
+use crate::store::StoreError;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     super::quiet::tpm_libraries(&config);
     super::harden();
     super::logging::start(true);
+    super::follow_plan()?;
     let tls = config.tls.as_ref().map(super::tls).transpose()?;
     let mut entrances = Vec::new();
     for endpoint in &config.endpoints {
@@ -34,22 +35,15 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
     }
     let devices = device::configured(&config, arguments.insecure_software_root)?;
     let issuers = Issuers::new(&config.oidc).map_err(|e| StartError::Setup(e.to_string()))?;
-    let services = Services::new(&config.services).map_err(|e| StartError::Setup(e.to_string()))?;
     let functions =
         Functions::new(&config.functions).map_err(|e| StartError::Setup(e.to_string()))?;
     let machines = Machines::new(&config.machines).map_err(|e| StartError::Setup(e.to_string()))?;
     let seams = Seams {
-        devices,
         proxies: xks::proxies(&config)?,
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        regions: config.regions.clone(),
-        quotas: config.quotas.clone(),
-        services,
         functions,
         issuers: Arc::new(issuers),
         machines,
-        public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
+        ..Seams::of_command(&config, devices)?
     };
     super::run_async(async {
         // Before anything listens: who can connect may also tell it to stop.
@@ -83,15 +77,12 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         tracing::info!(address = %config.listen.api, "serving");
         serve(opened, sockets, None, stop).await
     })
+    .map_err(|error| error.with(&config.store))
 }
 
 /// Connections that the kernel keeps until they are accepted. One too many is not refused but
 /// dropped, and its client tries again a second later; the usual 128 are a burst of ten milliseconds.
 const BACKLOG: u32 = 4096;
-
-/// What this process calls itself in leases on rotations. A store has one process at a time, so that
-/// what it finds under this name is what it, or its predecessor, left behind.
-const NODE: &str = "local";
 
 /// Where a server listens.
 pub(super) struct Sockets {
@@ -124,11 +115,15 @@ pub(super) async fn serve(
     dev: Option<DevTools>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
-    let Opened { server, data, log, lock: _lock } = opened;
+    let (server, data) = (opened.server.clone(), opened.data.clone());
+    let anchor = opened.anchor.clone();
+    let anchor = anchor.map(|anchor| tokio::spawn(anchored::follow(anchor, server.clone())));
     let work = tokio::spawn(background::run(server.clone()));
     let devices = tokio::spawn(background::watch_devices(server.clone()));
+    let stopped = or_fenced(stopped, &server);
     let invoke = Arc::new(Dispatch::new(server.clone(), own_address(&sockets)));
-    let scheduler = Scheduler::new(server.clone(), NODE.into(), invoke);
+    let scheduler =
+        Scheduler::new(server.clone(), nodes::name(server.node.as_ref()).into(), invoke);
     let rotations = tokio::spawn(scheduler.run());
     let commands = listen_for_commands(&server, data);
     let admin = Admin::new(server.clone());
@@ -180,8 +175,31 @@ pub(super) async fn serve(
     }
     server.last_uses.reads.hurry();
     background::sweep(&server).await;
-    log.close().await?;
-    Ok(())
+    if let Some(task) = anchor {
+        task.abort();
+    }
+    opened.close().await?;
+    match server.node.as_ref().is_some_and(ThisNode::is_fenced) {
+        true => Err(StartError::Store(StoreError::ReadOnly(
+            "this node was removed from the deployment, or another process has taken its place"
+                .into(),
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Until the stop is asked for, or this is no node of its deployment any more.
+fn or_fenced(stopped: watch::Receiver<bool>, server: &Arc<Server>) -> watch::Receiver<bool> {
+    let (end, ended) = watch::channel(false);
+    let membership = background::keep_membership(server.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = asked(stopped) => {}
+            () = membership => {}
+        }
+        end.send_replace(true);
+    });
+    ended
 }
 
 /// Where functions that run on this machine reach the API.

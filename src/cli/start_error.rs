@@ -1,6 +1,7 @@
 //! Why a command failed, and the exit code that says so.
 use crate::audit::AuditError;
-use crate::config::ConfigError;
+use crate::backup::BackupError;
+use crate::config::{ConfigError, StoreKind, StoreSettings};
 use crate::http::{ListenError, TlsError};
 use crate::root_of_trust::RootError;
 use crate::store::StoreError;
@@ -24,6 +25,11 @@ pub enum StartError {
     Data { path: PathBuf, what: String },
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// A database, which may be back soon.
+    #[error("store: {0}")]
+    Away(StoreError),
+    #[error("{0}")]
+    Backup(#[from] BackupError),
     #[error("audit log: {0}")]
     Audit(#[from] AuditError),
     #[error("cannot listen on {address}: {error}")]
@@ -46,10 +52,34 @@ impl StartError {
         matches!(self, Self::Root(error) if error.is_away())
     }
 
+    /// The same of a start with this store: only one that is elsewhere comes back by itself.
+    pub(super) fn with(self, store: &StoreSettings) -> Self {
+        match (self, store.kind) {
+            (
+                Self::Store(error @ StoreError::Unavailable(_))
+                | Self::Root(RootError::Store(error @ StoreError::Unavailable(_))),
+                StoreKind::Postgresql,
+            ) => Self::Away(error),
+            (other, _) => other,
+        }
+    }
+
     /// As `claviger --help` lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Setup(_) | Self::Tls(_) | Self::Plain(_) => 3,
+            Self::Config(_)
+            | Self::Setup(_)
+            | Self::Tls(_)
+            | Self::Plain(_)
+            | Self::Store(StoreError::Settings(_)) => 3,
+            Self::Backup(error) => match error {
+                BackupError::Broken { .. } | BackupError::Store(_) | BackupError::Root(_) => 5,
+                BackupError::Io { .. }
+                | BackupError::Exists { .. }
+                | BackupError::Busy { .. }
+                | BackupError::Damaged(_)
+                | BackupError::GivenUp => 1,
+            },
             Self::Device(_)
             | Self::NoDevice(_)
             | Self::Root(RootError::Device(_) | RootError::Unreachable { .. }) => 4,
@@ -60,6 +90,7 @@ impl StartError {
             | Self::Store(_)
             | Self::Audit(_) => 5,
             Self::Listen { .. } => 6,
+            Self::Away(_) => 7,
             Self::Other(_) => 1,
         }
     }

@@ -4,9 +4,11 @@
 //! the same [`execute`].
 mod accounts;
 mod attest;
+mod backup;
 mod client;
 mod drain;
 mod explain;
+mod nodes;
 mod root;
 mod rotation;
 mod secret;
@@ -17,19 +19,21 @@ pub use attest::{Attest, WhichKey};
 pub use client::{AskError, ask};
 pub use drain::{Drain, DrainReader, DrainVersion};
 pub use explain::{Attach, Changed, EventReport, Grouped, Question, Report, Span, WhatIf};
+pub use nodes::{NodeEntry, NodesCommand};
 pub use root::{RootCommand, RootOutput, conclude_interrupted};
 pub use rotation::{AttemptReport, RotationReport, RunReport};
 pub use secret::WhichSecret;
 pub use socket::Socket;
 
 use crate::audit::AuditError;
+use crate::backup::{BackupError, Made};
 use crate::call::{ReplayError, Server};
 use crate::identity::IdentityError;
 use crate::root_of_trust::RootError;
 use crate::store::StoreError;
 use crate::types::{AccountId, SecretText};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -53,7 +57,12 @@ pub enum Command {
         idle_seconds: i64,
     },
     Root(RootCommand),
+    Nodes(NodesCommand),
     Attest(Attest),
+    /// To a new file of this name.
+    Backup {
+        to: PathBuf,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,8 +75,11 @@ pub enum Output {
     SecretRotation(RotationReport),
     Drain(Drain),
     Root(RootOutput),
+    Nodes(Vec<NodeEntry>),
+    NodeRemoved,
     /// The bundle's text.
     Attested(String),
+    BackedUp(Made),
 }
 
 /// Why a command failed, for the operator's eyes: nothing of it needs hiding.
@@ -84,10 +96,12 @@ pub enum ControlError {
     #[error("audit log: {0}")]
     Audit(#[from] AuditError),
     #[error("{0}")]
+    Backup(#[from] BackupError),
+    #[error("{0}")]
     Commit(#[from] ReplayError),
 }
 
-/// Told how many audit events were looked at, from time to time.
+/// Told how many audit events were looked at, or rows written, from time to time.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// Whoever stands behind the socket.
@@ -133,7 +147,9 @@ pub async fn execute(
         Command::DrainSecret { which, idle_seconds } => {
             Output::Drain(drain::of(server, &which, idle_seconds).await?)
         }
+        Command::Backup { to } => Output::BackedUp(backup::create(server, to, progress).await?),
         Command::Attest(asked) => Output::Attested(attest::of(server, asked).await?),
+        Command::Nodes(command) => nodes::execute(server, command).await?,
         Command::Root(command) => Output::Root(root::execute(server, command).await?),
         Command::WhatIf(what_if) => Output::WhatIf(what_if.replay(server, &log, progress).await?),
     })

@@ -45,7 +45,7 @@ impl Admin {
         }
     }
 
-    /// Ready to serve: the store answers, a device does, and one opened the domain keys when it was last
+    /// Ready to serve: the store answers and has not given up writing, a device does, and one opened the domain keys when it was last
     /// looked at.
     async fn ready(&self) -> Response<Bytes> {
         let mut faults = Vec::new();
@@ -53,6 +53,10 @@ impl Admin {
         if let Err(error) = tx.get::<Probe>(&["probe"]).await {
             tracing::warn!(%error, "not ready: the store does not answer");
             faults.push("store");
+        }
+        if let Err(error) = self.server.store.check_writable() {
+            tracing::warn!(%error, "not ready: the store takes no writes");
+            faults.push("store takes no writes");
         }
         let opens = self.opens().await;
         match tokio::time::timeout(DEVICE_DEADLINE, self.server.root.fresh_key()).await {
@@ -115,6 +119,8 @@ impl Admin {
             let (open, refused) = (sum(|c| &c.open), sum(|c| &c.refused));
             self.server.metrics.connections(open, refused, sum(|c| &c.timed_out));
         }
+        let age = self.server.store.knowledge_age().unwrap_or_default();
+        self.server.metrics.store_knowledge(age);
         page(StatusCode::OK, METRICS, self.server.metrics.text())
     }
 }

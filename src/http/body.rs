@@ -121,6 +121,19 @@ pub(super) async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) ->
     .await
 }
 
+/// Runs `work` until somebody else says that its time is over, and has it polled.
+pub(super) async fn until<F: Future>(
+    is_over: impl Fn() -> bool,
+    mut work: Pin<&mut F>,
+) -> Option<F::Output> {
+    std::future::poll_fn(move |cx| match work.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if is_over() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::{convert::Infallible, task::Context};

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     ClientCertificate, Connections, Handler, Limits, TlsDetails,
     exchange::Peer,
+    framing::HTTP2_PREFACE,
     listener::{Shared, Stop},
     progress::{Phase, Progress},
     stream::{Stream, Transport},
@@ -34,7 +35,7 @@ const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 enum Protocol {
     Http1,
     Http2,
-    /// Plain connections say it with their first bytes.
+    /// Not said yet by a plain connection's first bytes.
     Either,
 }
 
@@ -64,13 +65,16 @@ struct Shaken {
 
 async fn shake_hands<H>(shared: &Shared<H>, tcp: TcpStream) -> Option<Shaken> {
     let Some(tls) = &shared.tls else {
+        let protocol = tokio::select! {
+            outcome = timeout(shared.limits.head, spoken(&tcp)) => outcome,
+            () = shared.stop.asked() => return None,
+        };
+        let Ok(protocol) = protocol else {
+            shared.counters.timed_out.fetch_add(1, Relaxed);
+            return None;
+        };
         let transport = Transport::Plain(tcp);
-        return Some(Shaken {
-            transport,
-            protocol: Protocol::Either,
-            tls: None,
-            certificate: None,
-        });
+        return Some(Shaken { transport, protocol, tls: None, certificate: None });
     };
     let outcome = tokio::select! {
         outcome = timeout(shared.limits.handshake, tls.acceptor().accept(tcp)) => outcome,
@@ -103,6 +107,17 @@ async fn shake_hands<H>(shared: &Shared<H>, tcp: TcpStream) -> Option<Shaken> {
     }
 }
 
+/// What a plain connection begins with. hyper would find that out too, but it reads the first bytes by
+/// themselves for it: the first head would come in pieces, into a buffer that has to grow.
+async fn spoken(tcp: &TcpStream) -> Protocol {
+    let mut start = [0; 4];
+    let there = tcp.peek(&mut start).await.unwrap_or(0);
+    match start.get(..there) {
+        Some(start) if !HTTP2_PREFACE.starts_with(start) => Protocol::Http1,
+        _ => Protocol::Either,
+    }
+}
+
 /// What TLS itself complains of.
 fn refused_by(error: &std::io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
@@ -126,6 +141,9 @@ fn builder<H>(
         .http1()
         // Not `max_headers`, which is slower than hyper's constant 100: `exchange` counts them.
         .max_buf_size(limits.max_header_bytes.max(super::limits::LEAST_HEADER_BYTES))
+        // A call ends whether or not its client is still there: looking for that at each request costs a
+        // read, and a buffer for it.
+        .half_close(true)
         // `progress` has a deadline for heads that costs no timer per request.
         .header_read_timeout(None);
     builder
@@ -191,6 +209,9 @@ async fn watch<C: Future>(
             }
             let now = progress.now();
             if now >= deadline {
+                if progress.ends_handling(now) {
+                    continue;
+                }
                 if progress.is(Phase::Idle) && !progress.is_ending() {
                     counters.idle_closed.fetch_add(1, Relaxed);
                     end(connection.as_mut());

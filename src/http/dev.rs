@@ -51,30 +51,30 @@ impl DevTools {
         Self { server, clock, seed, keep }
     }
 
-    /// The answer, if the request is for one of the tools.
-    pub(super) async fn answer(&self, request: &Incoming) -> Option<Response<Bytes>> {
-        let path = request.head.uri.path();
-        if !path.starts_with("/_claviger/") {
-            return None;
-        }
+    /// Whether the request is for one of the tools.
+    pub(super) fn is_meant(request: &Incoming) -> bool {
+        request.head.uri.path().starts_with("/_claviger/")
+    }
+
+    pub(super) async fn answer(&self, request: &Incoming) -> Response<Bytes> {
         if !from_this_machine(request) {
             let text = "only for this machine, and not from a web page\n".to_owned();
-            return Some(page(StatusCode::FORBIDDEN, TEXT, text));
+            return page(StatusCode::FORBIDDEN, TEXT, text);
         }
         let post = request.head.method == Method::POST;
-        let outcome = match path {
+        let outcome = match request.head.uri.path() {
             "/_claviger/reset" if post => self.reset().await,
             "/_claviger/clock" if post => self.advance(&request.body).await,
             "/_claviger/reset" | "/_claviger/clock" => {
                 let text = "POST is wanted\n".to_owned();
-                return Some(page(StatusCode::METHOD_NOT_ALLOWED, TEXT, text));
+                return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, text);
             }
-            _ => return Some(page(StatusCode::NOT_FOUND, TEXT, "not found\n".into())),
+            _ => return page(StatusCode::NOT_FOUND, TEXT, "not found\n".into()),
         };
-        Some(match outcome {
+        match outcome {
             Ok(text) => page(StatusCode::OK, TEXT, text),
             Err((status, text)) => page(status, TEXT, text),
-        })
+        }
     }
 
     async fn reset(&self) -> Result<String, (StatusCode, String)> {

@@ -15,7 +15,7 @@ use hyper::body::Body;
 
 use super::{
     ClientCertificate, Handler, Incoming, Refusal, TlsDetails,
-    body::{collect, within},
+    body::{collect, until, within},
     listener::Shared,
     progress::Progress,
 };
@@ -54,7 +54,12 @@ impl<H: Handler> Peer<H> {
                     let (peer, tls) = (self.address, self.tls);
                     let request = Incoming { head, body, peer, tls, certificate };
                     let handling = pin!(self.shared.handler.handle(request));
-                    let answer = within(self.shared.limits.handling, handling).await;
+                    let answer = if http1 {
+                        self.progress.handling_began();
+                        until(|| self.progress.is_overdue(), handling).await
+                    } else {
+                        within(self.shared.limits.handling, handling).await
+                    };
                     answer.ok_or(Refusal::HandlingTimeout)
                 }
                 Err(refusal) => Err(refusal),

@@ -3,7 +3,9 @@
 //! hyper accepts what no client needs and what other parsers read differently: lines ended by a bare
 //! LF and bytes above 0x7e in heads. Heads are therefore looked at here, and one with an offending
 //! byte is handed over up to that byte, with NUL in its place, which hyper answers with 400. To know that a byte belongs to a head, bodies must
-//! be counted too: hyper is handed a head, tells the length of its body, and is handed so much.
+//! be counted too: hyper is handed a head, tells the length of its body, and is handed so much. What came
+//! of the body with a head is handed over with it, if the head says in one way only how much there is, and
+//! hyper must then say the same.
 //!
 //! ```text
 //! Head ──blank line──► Announced ──length n──► Body(n) ──n bytes──► Head …
@@ -14,7 +16,7 @@
 use memchr::memchr_iter;
 
 /// What an HTTP/2 client says first, as far as it looks like a head.
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+pub(super) const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 /// Not allowed in any part of a head, so hyper refuses it wherever it stands.
 const POISON: u8 = 0;
 /// hyper looks at a head that came in pieces only when it seems complete.
@@ -31,11 +33,52 @@ pub(super) enum BodyLength {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
-    Announced,
+    Announced(Given),
     Body(u64),
     Unframed,
     Poisoned,
     Http2,
+}
+
+/// Bytes of a body that were handed over with its head, and how many the head says that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Given {
+    bytes: u64,
+    of: u64,
+}
+
+/// What a head says of its body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Exactly(u64),
+    /// Not certainly what hyper will read.
+    Unclear,
+}
+
+impl Said {
+    /// Takes in a line of a head, without its end.
+    fn hear(&mut self, line: &[u8]) {
+        let name = |name: &[u8]| {
+            line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        };
+        match line.first() {
+            // Part of the line before, to some.
+            Some(b' ' | b'\t') => *self = Self::Unclear,
+            Some(b't' | b'T') if name(b"transfer-encoding") => *self = Self::Unclear,
+            Some(b'c' | b'C') if name(b"content-length") => {
+                let value = line.get(b"content-length".len()..).unwrap_or_default();
+                let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii();
+                let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+                let length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                *self = match (*self, length) {
+                    (Self::Nothing, Some(length)) if digits => Self::Exactly(length),
+                    _ => Self::Unclear,
+                };
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Where in the client's bytes we are.
@@ -48,13 +91,22 @@ pub(super) struct Framing {
     last: u8,
     /// A line that was not empty has ended.
     started: bool,
+    said: Said,
     /// The head, so far, is the HTTP/2 preface.
     preface: bool,
 }
 
 impl Framing {
     pub(super) fn new() -> Self {
-        Framing { state: State::Head, head: 0, line: 0, last: 0, started: false, preface: true }
+        Framing {
+            state: State::Head,
+            head: 0,
+            line: 0,
+            last: 0,
+            started: false,
+            said: Said::Nothing,
+            preface: true,
+        }
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -78,13 +130,25 @@ impl Framing {
 
     /// Takes in the length of the body of the last complete head, if that is awaited and known.
     pub(super) fn settle(&mut self, told: impl FnOnce() -> Option<BodyLength>) {
-        if self.state == State::Announced {
-            match told() {
-                Some(BodyLength::Exactly(0)) => *self = Framing::next_head(),
-                Some(BodyLength::Exactly(length)) => self.state = State::Body(length),
-                Some(BodyLength::Unknown) => self.state = State::Unframed,
-                None => {}
+        let State::Announced(given) = self.state else { return };
+        match told() {
+            None => {}
+            Some(BodyLength::Exactly(length)) if given.bytes == 0 || given.of == length => {
+                match length.saturating_sub(given.bytes) {
+                    0 => *self = Framing::next_head(),
+                    left => self.state = State::Body(left),
+                }
             }
+            Some(_) => self.state = State::Unframed,
+        }
+    }
+
+    /// The length of the body of the last head, of which a part was handed over with it: another one must
+    /// not be told.
+    pub(super) fn given(&self) -> Option<u64> {
+        match self.state {
+            State::Announced(given) if given.bytes > 0 => Some(given.of),
+            _ => None,
         }
     }
 
@@ -96,7 +160,7 @@ impl Framing {
         told: impl FnOnce() -> Option<BodyLength>,
     ) -> usize {
         self.settle(told);
-        if self.state == State::Announced {
+        if matches!(self.state, State::Announced(_)) {
             // hyper saw no end where we did, and reads on.
             self.state = State::Unframed;
         }
@@ -120,6 +184,10 @@ impl Framing {
     }
 
     fn admit_head(&mut self, chunk: &mut [u8]) -> usize {
+        if self.head > 0 {
+            // Lines may have come in pieces.
+            self.said = Said::Unclear;
+        }
         let (end, bare_lf) = self.find_end(chunk);
         let head = chunk.get_mut(..end).unwrap_or_default();
         let offence = match bare_lf {
@@ -136,10 +204,16 @@ impl Framing {
         self.preface &= HTTP2_PREFACE.get(self.head..self.head + end) == Some(head);
         self.head += end;
         self.last = head.last().copied().unwrap_or(self.last);
-        if self.state == State::Announced && self.preface {
+        let State::Announced(given) = &mut self.state else { return end };
+        if self.preface {
             self.state = State::Http2;
+            return end;
         }
-        end
+        let Said::Exactly(length) = self.said else { return end };
+        let there = chunk.len() - end;
+        let bytes = usize::try_from(length).map_or(there, |length| length.min(there));
+        *given = Given { bytes: bytes as u64, of: length };
+        end + bytes
     }
 
     /// The end of the head in this chunk (all of it, if it does not end here), and a line end that
@@ -156,9 +230,10 @@ impl Framing {
             }
             let empty = self.line + (at - line_start) == 1;
             if empty && self.started {
-                self.state = State::Announced;
+                self.state = State::Announced(Given::default());
                 return (at + 1, None);
             }
+            self.said.hear(chunk.get(line_start..at.saturating_sub(1)).unwrap_or_default());
             // Empty lines before the request line are skipped, as RFC 9112 advises.
             self.started |= !empty;
             self.line = 0;
@@ -201,6 +276,78 @@ mod tests {
             assert_eq!(seen.concat(), bytes, "in pieces of {size}");
             framing.settle(|| Some(BodyLength::Exactly(0)));
             assert!(framing.is_between() && framing.is_exact());
+        }
+    }
+
+    /// A request with a body of three bytes, and this in its head.
+    fn post(lines: &str) -> Vec<u8> {
+        format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\nabc").into_bytes()
+    }
+
+    #[test]
+    fn a_body_goes_with_its_head_as_far_as_it_is_there() {
+        for lines in ["content-length: 3", "Content-Length:3", "CONTENT-LENGTH: \t003 \r\nc: d"] {
+            let one = post(lines);
+            let bytes = [&one[..], GET, &one].concat();
+            let mut framing = Framing::new();
+            let mut rest = bytes.clone();
+            assert_eq!(framing.admit(&mut rest, || None), one.len(), "{lines}");
+            assert_eq!(framing.given(), Some(3));
+            rest.drain(..one.len());
+            assert_eq!(framing.admit(&mut rest, || Some(BodyLength::Exactly(3))), GET.len());
+            assert_eq!(framing.given(), None);
+            rest.drain(..GET.len());
+            assert_eq!(framing.admit(&mut rest, || Some(BodyLength::Exactly(0))), one.len());
+            framing.settle(|| Some(BodyLength::Exactly(3)));
+            assert!(framing.is_between() && framing.is_exact());
+            // Wherever the bytes are parted, hyper sees all of them, and the end is the same.
+            for size in 1..bytes.len() {
+                let mut framing = Framing::new();
+                let mut seen = Vec::new();
+                for piece in one.chunks(size) {
+                    let mut rest = piece.to_vec();
+                    while !rest.is_empty() {
+                        let admitted = framing.admit(&mut rest, || Some(BodyLength::Exactly(3)));
+                        seen.extend(rest.drain(..admitted));
+                    }
+                }
+                framing.settle(|| Some(BodyLength::Exactly(3)));
+                assert!(seen == one && framing.is_between() && framing.is_exact(), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_not_certain_takes_no_body_along() {
+        for lines in [
+            "content-length: 3\r\ncontent-length: 3",
+            "content-length: 3, 3",
+            "content-length: +3",
+            "content-length: 3 3",
+            "content-length:",
+            "content-length 3",
+            "content-length-x: 3",
+            "content-length: 3\r\n 4: 5",
+            "content-length: 99999999999999999999",
+            "content-length: 3\r\nTransfer-Encoding: chunked",
+            "transfer-encoding: chunked\r\ncontent-length: 3",
+            "x: content-length: 3",
+        ] {
+            let mut bytes = post(lines);
+            let head = bytes.len() - 3;
+            let mut framing = Framing::new();
+            assert_eq!(framing.admit(&mut bytes, || None), head, "{lines}");
+            assert_eq!(framing.given(), None);
+        }
+    }
+
+    #[test]
+    fn who_reads_another_length_gets_no_second_request() {
+        for told in [BodyLength::Exactly(0), BodyLength::Exactly(2), BodyLength::Unknown] {
+            let mut framing = Framing::new();
+            framing.admit(&mut post("content-length: 3"), || None);
+            framing.settle(|| Some(told));
+            assert!(!framing.is_exact() && !framing.is_between(), "{told:?}");
         }
     }
 

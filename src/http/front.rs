@@ -1,31 +1,40 @@
 //! From a whole HTTP request to its operation: whose call is it, is the signature theirs, which
 //! operation, and back again in the protocol that was spoken.
+mod authenticate;
+
 use super::answer::{Answer, respond};
 use super::entrance::{Entrance, Malformed};
-use super::stand_in::{Somebody, StandIn};
-use super::{Admin, DevTools, Handler, Incoming, Refusal, issuer, machine_credentials};
-use crate::api;
+use super::shares::{Share, Shares};
+use super::stand_in::StandIn;
+use super::target::{Meant, Target, protocol_of, target};
+use super::unbroken::Unbroken;
+use super::{Admin, DevTools, Handler, Incoming, issuer, machine_credentials};
 use crate::audit::{TlsDetails, UserIdentity};
 use crate::authorize::Caller;
-use crate::call::{self, Arrival, Entry, Server, ServiceTable, Speech};
-use crate::identity::{Credentials, Unknown};
-use crate::sigv4::{self, AuthError, Claim, SigningKeyCache};
-use crate::types::{AccountId, Arn, Principal, Region};
-use crate::wire::query::Form;
-use crate::wire::{Fault, Protocol, query};
+use crate::call::{self, Arrival, Server, Unlogged};
+use crate::identity::Callers;
+use crate::sigv4::{self, SigningKeyCache};
+use crate::types::{AccountId, Principal, Region};
+use crate::wire::{Fault, Protocol};
 use bytes::Bytes;
-use http::{Method, Response, header, request::Parts};
-use std::hint::black_box;
+use http::{Response, header, request::Parts};
+use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How far a client's clock may be off, in seconds (aws-general reference: five minutes; STS and
-/// IAM take fifteen).
-const SKEW_SECONDS: i64 = 300;
-const GLOBAL_SKEW_SECONDS: i64 = 900;
-/// Calls under way at once. Each holds at most a body and an answer: a few hundred MiB in all.
-const CALLS: usize = 1024;
+/// Calls under way at once of which it is known whose they are. Each holds at most a body and an answer: a
+/// few hundred MiB in all.
+const CALLS: usize = 896;
+/// And requests of which it is not: what strangers send takes no place from those who are known.
+const STRANGERS: usize = 128;
+/// Refusals that wait for the log at once. They have places of their own, and each account its share of
+/// them: a crowd that is refused keeps nobody else out, and loses records of its own refusals only.
+const REFUSALS: usize = 256;
+/// How long a request waits for such a place. To find out whose a request is takes microseconds: who waits
+/// longer stands behind a crowd.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";
 
@@ -36,9 +45,14 @@ pub struct Front(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     server: Arc<Server>,
-    /// Places for calls under way.
-    calls: Arc<Semaphore>,
+    /// Places for requests of which it is not known yet whose they are.
+    strangers: Arc<Semaphore>,
+    /// Places for calls under way, and how many of them each account may have.
+    shares: Arc<Shares>,
+    /// Places for refusals on their way into the log.
+    refusals: Arc<Shares>,
     signing_keys: Arc<SigningKeyCache>,
+    callers: Arc<Callers>,
     stand_in: Arc<StandIn>,
     entrance: Entrance,
     /// Health and metrics on this listener too: only where it is loopback.
@@ -47,14 +61,32 @@ struct Inner {
     dev: Option<Arc<DevTools>>,
 }
 
-/// Which operation a request is for, in which protocol.
-pub(super) struct Target {
-    pub(super) service: &'static ServiceTable,
-    /// None if the service has no operation of that name.
-    pub(super) entry: Option<&'static Entry>,
-    name: String,
-    /// The decoded parameters of a Query request.
-    form: Option<Form>,
+/// How far a request has come.
+enum Stage {
+    Answered(Response<Bytes>),
+    /// Its call is done, and nobody may be told before that is in the log.
+    Unlogged(Unlogged, Rest),
+}
+
+/// What there is left of a request while it waits for the log.
+struct Rest {
+    began: Instant,
+    request_id: SmolStr,
+    meant: Meant,
+    _share: Share,
+}
+
+/// Who was found out to have sent a request, and the place that its call has.
+type Admitted = (Target, Arc<Caller>, Share);
+
+/// A request that is refused before its operation is asked.
+struct TurnedAway {
+    protocol: Protocol,
+    meant: Option<Meant>,
+    /// Whose it is, if that is proved.
+    account: Option<AccountId>,
+    identity: UserIdentity,
+    fault: Fault,
 }
 
 impl Handler for Front {
@@ -64,43 +96,49 @@ impl Handler for Front {
         {
             return response;
         }
-        let Ok(permit) = self.0.calls.clone().try_acquire_owned() else {
-            return self.refuse(Refusal::Busy);
-        };
-        // A task of its own: a client that goes away must not leave a call half done. It takes its
-        // place with it, so that clients who go away cannot pile calls up.
+        let Some(place) = self.0.enter().await else { return self.0.shed(&request) };
+        // A client that goes away must not leave a call half done. The call takes its place with it, so
+        // that clients who go away cannot pile calls up.
         let inner = self.0.clone();
-        let answer = async move {
-            let response = inner.answer_all(request).await;
-            drop(permit);
-            response
-        };
-        match tokio::spawn(answer).await {
+        let answer = Unbroken::new(async move {
+            // All that the first part needed is freed before the wait for the log, and still in the core's
+            // cache when the next request takes it.
+            match Box::pin(inner.answer_all(request, place)).await {
+                Stage::Answered(response) => response,
+                Stage::Unlogged(unlogged, rest) => inner.conclude(unlogged, rest).await,
+            }
+        });
+        match answer.await {
             Ok(response) => response,
-            Err(error) => {
-                tracing::error!(%error, "a call did not end");
-                let answer = Answer {
-                    protocol: Protocol::Json,
-                    target: None,
-                    outcome: Err(Fault::internal()),
-                };
-                respond(answer, "")
+            // The panic's own message has been logged where it happened.
+            Err(_) => {
+                tracing::error!("a call panicked");
+                let outcome = Err(Fault::internal());
+                respond(Answer { protocol: Protocol::Json, meant: None, outcome }, "")
             }
         }
-    }
-
-    fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
-        refusal.plain()
     }
 }
 
 impl Front {
     pub fn new(server: Arc<Server>, admin: Option<Admin>, dev: Option<DevTools>) -> Self {
-        let calls = Arc::new(Semaphore::new(CALLS));
+        let strangers = Arc::new(Semaphore::new(STRANGERS));
+        let (shares, refusals) = (Arc::new(Shares::new(CALLS)), Arc::new(Shares::new(REFUSALS)));
         let signing_keys = Arc::new(SigningKeyCache::new());
         let (entrance, dev) = (Entrance::default(), dev.map(Arc::new));
-        let stand_in = Arc::default();
-        Self(Arc::new(Inner { server, calls, signing_keys, stand_in, entrance, admin, dev }))
+        let (callers, stand_in) = (Arc::default(), Arc::default());
+        Self(Arc::new(Inner {
+            server,
+            strangers,
+            shares,
+            refusals,
+            signing_keys,
+            callers,
+            stand_in,
+            entrance,
+            admin,
+            dev,
+        }))
     }
 
     /// Whom a request proves to come from: the first part of an answer, for measuring by itself. What
@@ -109,7 +147,7 @@ impl Front {
         let mut arrival = self.0.arrival(request, request.peer.ip());
         let target = target(&request.head, &request.body).ok()?;
         let proved = self.0.authenticate(&mut arrival, request, &target).await;
-        proved.ok().map(|caller| caller.principal)
+        proved.ok().map(|caller| caller.principal.clone())
     }
 
     /// The same API at another listener. What is for this machine only is left out where others'
@@ -120,8 +158,11 @@ impl Front {
         let direct = entrance.endpoint.is_none() && entrance.proxies.is_empty();
         Self(Arc::new(Inner {
             server: self.0.server.clone(),
-            calls: self.0.calls.clone(),
+            strangers: self.0.strangers.clone(),
+            shares: self.0.shares.clone(),
+            refusals: self.0.refusals.clone(),
             signing_keys: self.0.signing_keys.clone(),
+            callers: self.0.callers.clone(),
             stand_in: self.0.stand_in.clone(),
             entrance,
             admin: self.0.admin.clone().filter(|_| direct),
@@ -130,74 +171,103 @@ impl Front {
     }
 }
 
-impl Target {
-    /// Whose role an unsigned request asks for: the account in whose log the request belongs.
-    #[expect(clippy::expect_used, reason = "twelve digits, and a test would show it")]
-    fn account_of_role(&self) -> AccountId {
-        let role = || {
-            let operation = (self.service.model)().operation(self.entry?.name)?;
-            let body = self.form.as_ref()?.to_json(operation).ok()?;
-            let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
-            let arn = body.get("RoleArn")?.as_str()?.parse::<Arn>().ok()?;
-            arn.account().parse().ok()
-        };
-        role().unwrap_or_else(|| "000000000000".parse().expect("an account id"))
-    }
-}
-
 impl Inner {
-    async fn answer_all(&self, request: Incoming) -> Response<Bytes> {
-        if let Some(dev) = &self.dev
-            && let Some(response) = dev.answer(&request).await
-        {
-            return response;
+    /// A place for a request of which it is not known whose it is.
+    async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        let strangers = &self.strangers;
+        if let Ok(place) = strangers.clone().try_acquire_owned() {
+            return Some(place);
         }
-        if let Some(response) = issuer::answer(&self.server, &request.head).await {
-            return response;
+        let waits = tokio::time::timeout(PATIENCE, strangers.clone().acquire_owned());
+        Box::pin(waits).await.ok()?.ok()
+    }
+
+    /// Refuses what there is no place for, as cheaply as can be: SDKs come again later. It is counted, and
+    /// not in the log.
+    fn shed(&self, request: &Incoming) -> Response<Bytes> {
+        let protocol = protocol_of(&request.head);
+        let fault = Fault::throttled(protocol);
+        self.server.metrics.request(UNKNOWN, UNKNOWN, Some(fault.code), Duration::ZERO);
+        let answer = Answer { protocol, meant: None, outcome: Err(fault) };
+        respond(answer, &self.server.random.request_id())
+    }
+
+    /// What is rare has a box of its own: every call would carry the space for it.
+    async fn answer_all(&self, request: Incoming, place: OwnedSemaphorePermit) -> Stage {
+        let dev = self.dev.as_ref().filter(|_| DevTools::is_meant(&request));
+        let page = issuer::Page::of(&self.server, &request.head);
+        let is_machines = machine_credentials::is_meant(&self.server, &request);
+        if dev.is_none() && page.is_none() && !is_machines {
+            return self.api(request, place).await;
         }
-        if machine_credentials::is_meant(&self.server, &request) {
-            let source = self.entrance.proxies.client(request.peer.ip(), &request.head.headers);
-            let arrival = self.arrival(&request, source.unwrap_or(request.peer.ip()));
-            let source = source.map(drop);
-            return machine_credentials::answer(&self.server, &arrival, &request, source).await;
+        // Nobody signed it, and more need not be found out. It may wait for a database.
+        let Some(_share) = self.shares.enter(None) else {
+            return Stage::Answered(self.shed(&request));
+        };
+        drop(place);
+        if let Some(dev) = dev {
+            return Stage::Answered(Box::pin(dev.answer(&request)).await);
         }
-        self.api(request).await
+        if let Some(page) = page {
+            return Stage::Answered(Box::pin(page.answer(&self.server, &request.head)).await);
+        }
+        let source = self.entrance.proxies.client(request.peer.ip(), &request.head.headers);
+        let arrival = self.arrival(&request, source.unwrap_or(request.peer.ip()));
+        let source = source.map(drop);
+        let answer = machine_credentials::answer(&self.server, &arrival, &request, source);
+        Stage::Answered(Box::pin(answer).await)
     }
 
     #[expect(clippy::disallowed_methods, reason = "elapsed time for a metric, not a moment")]
-    async fn api(&self, request: Incoming) -> Response<Bytes> {
-        let began = std::time::Instant::now();
+    async fn api(&self, request: Incoming, place: OwnedSemaphorePermit) -> Stage {
+        let began = Instant::now();
         let peer = request.peer.ip();
         let source = self.entrance.proxies.client(peer, &request.head.headers);
         let mut arrival = self.arrival(&request, source.unwrap_or(peer));
-        let answer = self.answer(&mut arrival, &request, source.err()).await;
-        let (service, operation) = match &answer.target {
-            Some(target) => {
-                (target.service.signing_name, target.entry.map_or(UNKNOWN, |entry| entry.name))
+        match self.called(&mut arrival, &request, source.err(), place).await {
+            Ok((unlogged, meant, share)) => {
+                let request_id = arrival.request_id;
+                Stage::Unlogged(unlogged, Rest { began, request_id, meant, _share: share })
+            }
+            Err(answer) => Stage::Answered(self.dressed(answer, began, &arrival.request_id)),
+        }
+    }
+
+    async fn conclude(&self, unlogged: Unlogged, rest: Rest) -> Response<Bytes> {
+        let outcome = unlogged.logged(&self.server).await;
+        let protocol = rest.meant.service.protocol();
+        let answer = Answer { protocol, meant: Some(rest.meant), outcome };
+        self.dressed(answer, rest.began, &rest.request_id)
+    }
+
+    fn dressed(&self, answer: Answer, began: Instant, request_id: &str) -> Response<Bytes> {
+        let (service, operation) = match &answer.meant {
+            Some(meant) => {
+                (meant.service.signing_name, meant.entry.map_or(UNKNOWN, |entry| entry.name))
             }
             None => (UNKNOWN, UNKNOWN),
         };
         let code = answer.outcome.as_ref().err().map(|fault| fault.code);
         self.server.metrics.request(service, operation, code, began.elapsed());
-        respond(answer, &arrival.request_id)
+        respond(answer, request_id)
     }
 
     fn arrival(&self, request: &Incoming, source_ip: IpAddr) -> Arrival {
         let random = &self.server.random;
         let text = |name| request.head.headers.get(name).and_then(|v| v.to_str().ok());
-        let host = text(header::HOST).unwrap_or_default();
+        let host = || text(header::HOST).unwrap_or_default();
         Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.request_id(),
+            event_id: random.request_id(),
             // Until a credential scope says otherwise.
             region: self.default_region(),
             source_ip,
             endpoint: self.entrance.endpoint.clone(),
-            user_agent: text(header::USER_AGENT).unwrap_or_default().to_owned(),
+            user_agent: text(header::USER_AGENT).unwrap_or_default().into(),
             tls: request.tls.as_ref().map(|tls| TlsDetails {
                 tls_version: tls.version.into(),
                 cipher_suite: tls.cipher_suite.into(),
-                client_provided_host_header: host.into(),
+                client_provided_host_header: host().into(),
                 key_exchange: Some(tls.key_exchange.into()),
             }),
         }
@@ -207,39 +277,74 @@ impl Inner {
         self.server.regions.first().cloned().unwrap_or_else(Region::global)
     }
 
-    async fn answer(
+    /// Does what is asked, or says why not.
+    async fn called(
         &self,
         arrival: &mut Arrival,
         request: &Incoming,
         malformed: Option<Malformed>,
-    ) -> Answer {
-        let target = match target(&request.head, &request.body) {
-            Ok(target) => target,
-            Err((protocol, fault)) => {
-                // Nobody is known yet and nothing was asked that exists.
-                let fault = self.refuse(arrival, None, claimed_by(&request.head), fault).await;
-                return Answer { protocol, target: None, outcome: Err(fault) };
-            }
+        place: OwnedSemaphorePermit,
+    ) -> Result<(Unlogged, Meant, Share), Answer> {
+        let admitted = self.admit(arrival, request, malformed).await;
+        // It is for finding out whose a request is. What follows may wait for a disk.
+        drop(place);
+        let (target, caller, share) = match admitted {
+            Ok(admitted) => admitted,
+            Err(turned_away) => return Err(Box::pin(self.turn_away(arrival, *turned_away)).await),
         };
-        let protocol = target.service.protocol();
+        let meant = target.meant;
+        match self.run(arrival, &caller, &target, &request.body).await {
+            Ok(unlogged) => Ok((unlogged, meant, share)),
+            Err(fault) => {
+                let protocol = meant.service.protocol();
+                Err(Answer { protocol, meant: Some(meant), outcome: Err(fault) })
+            }
+        }
+    }
+
+    /// Whose call it is, and a place for it.
+    async fn admit(
+        &self,
+        arrival: &mut Arrival,
+        request: &Incoming,
+        malformed: Option<Malformed>,
+    ) -> Result<Admitted, Box<TurnedAway>> {
+        let target = target(&request.head, &request.body).map_err(|(protocol, fault)| {
+            // Nobody is known yet and nothing was asked that exists.
+            let identity = claimed_by(&request.head);
+            Box::new(TurnedAway { protocol, meant: None, account: None, identity, fault })
+        })?;
+        let meant = Some(target.meant);
+        let protocol = target.meant.service.protocol();
+        let stranger = |(identity, fault)| {
+            Box::new(TurnedAway { protocol, meant, account: None, identity, fault })
+        };
         if let Some(malformed) = malformed {
             // Where it comes from is not known: it is as if it had come from nowhere.
             let fault = Fault::validation(protocol, malformed.to_string());
-            let identity = claimed_by(&request.head);
-            let fault = self.refuse(arrival, Some(&target), identity, fault).await;
-            return Answer { protocol, target: Some(target), outcome: Err(fault) };
+            return Err(stranger((claimed_by(&request.head), fault)));
         }
-        let outcome = match self.authenticate(arrival, request, &target).await {
-            Ok(caller) => {
-                let service = target.service.signing_name;
-                self.server.note_access(&caller, service, &arrival.region);
-                self.run(arrival, &caller, &target, &request.body).await
-            }
-            Err((identity, fault)) => {
-                Err(self.refuse(arrival, Some(&target), identity, fault).await)
-            }
+        let caller = self.authenticate(arrival, request, &target).await.map_err(stranger)?;
+        self.server.note_access(&caller, target.meant.service.signing_name, &arrival.region);
+        // Whoever did not sign names what account they like.
+        let account = caller.has_signed().then_some(&caller.principal.account);
+        let Some(share) = self.shares.enter(account) else {
+            let (identity, fault) = (call::identity(&caller), Fault::throttled(protocol));
+            let account = account.cloned();
+            return Err(Box::new(TurnedAway { protocol, meant, account, identity, fault }));
         };
-        Answer { protocol, target: Some(target), outcome }
+        Ok((target, caller, share))
+    }
+
+    /// The answer to what is refused, once that is in the log. Of whom too much is refused at once, what
+    /// is beyond is counted and not logged: otherwise the log would be the flood's.
+    async fn turn_away(&self, arrival: &Arrival, turned_away: TurnedAway) -> Answer {
+        let TurnedAway { protocol, meant, account, identity, fault } = turned_away;
+        let fault = match self.refusals.enter(account.as_ref()) {
+            Some(_turn) => self.refuse(arrival, meant, identity, fault).await,
+            None => Fault::throttled(protocol),
+        };
+        Answer { protocol, meant, outcome: Err(fault) }
     }
 
     async fn run(
@@ -248,190 +353,46 @@ impl Inner {
         caller: &Caller,
         target: &Target,
         body: &[u8],
-    ) -> Result<Vec<u8>, Fault> {
-        let unknown = |fault| self.refuse(arrival, Some(target), call::identity(caller), fault);
-        let protocol = target.service.protocol();
-        let Some(entry) = target.entry else {
+    ) -> Result<Unlogged, Fault> {
+        let Meant { service, entry } = target.meant;
+        let unknown = |fault| {
+            Box::pin(self.refuse(arrival, Some(target.meant), call::identity(caller), fault))
+        };
+        let protocol = service.protocol();
+        let Some(entry) = entry else {
             let version = target.form.as_ref().and_then(|form| form.version());
             let fault = Fault::unknown_operation(protocol, &target.name, version);
             return Err(unknown(fault).await);
         };
         let Some(form) = &target.form else {
-            return (entry.run)(&self.server, caller, arrival, body).await;
+            return Ok(entry.begin(&self.server, caller, arrival, body).await);
         };
-        let Some(operation) = (target.service.model)().operation(entry.name) else {
+        let Some(operation) = (service.model)().operation(entry.name) else {
             return Err(unknown(Fault::unknown_operation(protocol, entry.name, None)).await);
         };
         match form.to_json(operation) {
-            Ok(json) => (entry.run)(&self.server, caller, arrival, &json).await,
+            Ok(json) => Ok(entry.begin(&self.server, caller, arrival, &json).await),
             Err(fault) => Err(unknown(fault).await),
         }
-    }
-
-    /// Whose request this is. Everything the signature covers is checked before anything of the
-    /// request is believed, and before anything is asked that only a known key has: whom it belongs
-    /// to, with which policies. Until then an unknown key costs the same work as a known one.
-    async fn authenticate(
-        &self,
-        arrival: &mut Arrival,
-        request: &Incoming,
-        target: &Target,
-    ) -> Result<Caller, (UserIdentity, Fault)> {
-        let protocol = target.service.protocol();
-        let head = &request.head;
-        if target.entry.is_some_and(|entry| entry.unsigned) {
-            arrival.region = Region::global();
-            return Ok(Caller::of(Principal::nobody(&target.account_of_role())));
-        }
-        let claim = match sigv4::parse(head) {
-            Ok(claim) => claim,
-            Err(error) => return Err((claimed_by(head), fault_of(&error, protocol))),
-        };
-        let claimed = || UserIdentity::unknown(Some(claim.access_key_id().to_owned()));
-        // The global services take any region in the scope; policies and events must not let the
-        // caller choose one by it.
-        let region = match target.service.speech {
-            Speech::Json { .. } => claim.scope().region.parse().ok(),
-            Speech::Query { .. } => Some(Region::global()),
-        };
-        if let Some(region) = region {
-            arrival.region = region;
-        }
-        let refused = |why: Unknown| {
-            let fault = match why {
-                Unknown::Nobody | Unknown::Inactive => {
-                    fault_of(&AuthError::UnrecognizedClient, protocol)
-                }
-                Unknown::Expired => fault_of(&AuthError::ExpiredToken, protocol),
-                Unknown::Store(error) => {
-                    let request = &arrival.request_id;
-                    tracing::error!(request, %error, "cannot look up an access key");
-                    Fault::internal()
-                }
-            };
-            (claimed(), fault)
-        };
-        let server = &self.server;
-        let (id, token) = (claim.access_key_id(), claim.session_token());
-        let mut tx = server.store.begin();
-        let wall = server.clock.wall();
-        let (is_there, known) =
-            match Credentials::look_up(&mut tx, &server.root, id, token, wall).await {
-                Err(Unknown::Nobody) => (false, None),
-                Err(Unknown::Inactive) => (true, None),
-                outcome => (true, Some(outcome.map_err(refused)?)),
-            };
-        let somebody = self.stand_in.get();
-        let stand_in = somebody.as_deref();
-        if let Err(error) = self.prove(&claim, request, target, known.as_ref(), stand_in) {
-            let (is_known, aside) = (known.is_some(), stand_in.map(|one| one.key_id.as_str()));
-            let outcome = Credentials::even_out(&mut tx, &server.root, is_there, aside, wall).await;
-            outcome.map_err(|error| refused(error.into()))?;
-            // One text is longer than the other: both are made.
-            let other =
-                if is_known { AuthError::UnrecognizedClient } else { AuthError::SignatureMismatch };
-            black_box(fault_of(&other, protocol));
-            return Err((claimed(), fault_of(&error, protocol)));
-        }
-        // Without the secret nothing is proved.
-        let known = known.ok_or_else(|| refused(Unknown::Nobody))?;
-        self.stand_in.note(stand_in, &claim, &known);
-        known.caller(&mut tx, &server.services).await.map_err(refused)
-    }
-
-    /// The same work whether the key is known or not.
-    fn prove(
-        &self,
-        claim: &Claim<'_>,
-        request: &Incoming,
-        target: &Target,
-        known: Option<&Credentials>,
-        stand_in: Option<&Somebody>,
-    ) -> Result<(), AuthError> {
-        let global = matches!(target.service.speech, Speech::Query { .. });
-        let regions = &self.server.regions;
-        let expect = sigv4::Expect {
-            now: self.server.clock.wall().secs(),
-            skew: if global { GLOBAL_SKEW_SECONDS } else { SKEW_SECONDS },
-            regions: &|region| {
-                region.parse().is_ok_and(|region| global || regions.contains(&region))
-            },
-            service: target.service.signing_name,
-        };
-        let scope = sigv4::check_scope_and_time(claim, &expect);
-        let Some(known) = known else {
-            let key =
-                stand_in.and_then(|one| self.signing_keys.kept(&one.credential, one.revision));
-            let (head, body) = (&request.head, &request.body);
-            return Err(sigv4::refuse_unknown(claim, head, body, key.as_deref()));
-        };
-        scope?;
-        let signing = self.signing_keys.key(claim, known.revision, || known.secret.expose());
-        sigv4::verify(claim, &request.head, &request.body, &signing)
     }
 
     async fn refuse(
         &self,
         arrival: &Arrival,
-        target: Option<&Target>,
+        meant: Option<Meant>,
         identity: UserIdentity,
         fault: Fault,
     ) -> Fault {
-        let source = target.map_or("claviger", |target| target.service.source);
-        let name = target.and_then(|target| target.entry).map_or(UNKNOWN, |entry| entry.name);
+        let source = meant.map_or("claviger", |meant| meant.service.source);
+        let name = meant.and_then(|meant| meant.entry).map_or(UNKNOWN, |entry| entry.name);
         call::refuse(&self.server, arrival, source, name, identity, fault).await
-    }
-}
-
-/// Reads which operation is meant. A JSON service is named by the target header, a Query service by
-/// its parameters, in the body or, for presigned requests, in the query string.
-pub(super) fn target(head: &Parts, body: &[u8]) -> Result<Target, (Protocol, Fault)> {
-    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(text) = header("x-amz-target") {
-        let unknown = || (Protocol::Json, Fault::unknown_operation(Protocol::Json, text, None));
-        let (service, name) = api::by_target(text).ok_or_else(unknown)?;
-        return Ok(Target {
-            service,
-            entry: service.find(name),
-            name: name.to_owned(),
-            form: None,
-        });
-    }
-    let is_form = header("content-type").is_some_and(|text| {
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case(query::FORM_MEDIA_TYPE)
-    });
-    let parameters = if head.method == Method::POST && is_form {
-        body
-    } else {
-        head.uri.query().unwrap_or_default().as_bytes()
-    };
-    let form = Form::parse(parameters).map_err(|fault| (Protocol::Query, fault))?;
-    let (action, version) = (form.action().map(str::to_owned), form.version());
-    match (action, version.and_then(api::by_version)) {
-        (Some(name), Some(service)) => {
-            Ok(Target { service, entry: service.find(&name), name, form: Some(form) })
-        }
-        (Some(name), None) => {
-            let fault = Fault::unknown_operation(Protocol::Query, &name, version);
-            Err((Protocol::Query, fault))
-        }
-        (None, _) => Err((Protocol::Json, Fault::unknown_operation(Protocol::Json, "", None))),
     }
 }
 
 /// Who says to have sent a request that was not read far enough to know.
 fn claimed_by(head: &Parts) -> UserIdentity {
     match sigv4::claimed_access_key_id(head) {
-        Some(id) => UserIdentity::unknown(Some(id.to_owned())),
+        Some(id) => UserIdentity::unknown(Some(id.into())),
         None => UserIdentity::anonymous(),
     }
-}
-
-fn fault_of(error: &AuthError, protocol: Protocol) -> Fault {
-    let (code, status) = match protocol {
-        Protocol::Json => (error.json_code(), error.json_status()),
-        Protocol::Query => (error.query_code(), error.query_status()),
-    };
-    Fault::client(code, error.to_string()).with_status(status)
 }

@@ -22,9 +22,9 @@ pub struct Incoming {
     pub certificate: Option<Arc<ClientCertificate>>,
 }
 
-/// Answers requests. A future returned here is dropped before its end when the client goes away
-/// (HTTP/1), resets the stream (HTTP/2), or a deadline passes: what must not be left half done
-/// belongs in a task of its own.
+/// Answers requests. A future returned here is dropped before its end when the client resets the stream
+/// (HTTP/2), a deadline passes or the server stops: what must not be left half done belongs in a task of
+/// its own. That an HTTP/1 client has gone away is noticed when it is answered.
 pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Incoming) -> impl Future<Output = Response<Bytes>> + Send;
 

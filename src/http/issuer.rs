@@ -2,6 +2,7 @@
 use super::admin::page;
 use crate::call::Server;
 use crate::identity::outbound::OutboundFederation;
+use crate::store::Freshness;
 use crate::types::AccountId;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
@@ -10,34 +11,51 @@ const JSON: &str = "application/json";
 /// New keys are used at once, and looked for when a token names one; old ones may be kept a while.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// The page, if the request is for one and the server has a public URL.
-pub(super) async fn answer(server: &Server, head: &Parts) -> Option<Response<Bytes>> {
-    let base = server.public_url.as_deref()?;
-    let rest = head.uri.path().strip_prefix(public_path(base))?.strip_prefix("/web-identity/")?;
-    let (account, document) = rest.split_once("/.well-known/")?;
-    let missing = || page(StatusCode::NOT_FOUND, JSON, "{}".into());
-    let Ok(account) = account.parse::<AccountId>() else { return Some(missing()) };
-    if head.method != Method::GET {
-        return Some(page(StatusCode::METHOD_NOT_ALLOWED, JSON, "{}".into()));
+/// A page that a request is for.
+pub(super) struct Page<'a> {
+    base: &'a str,
+    account: &'a str,
+    document: &'a str,
+}
+
+impl<'a> Page<'a> {
+    /// The page, if the request is for one and the server has a public URL.
+    pub(super) fn of(server: &'a Server, head: &'a Parts) -> Option<Self> {
+        let base = server.public_url.as_deref()?;
+        let rest = head.uri.path().strip_prefix(public_path(base))?;
+        let (account, document) =
+            rest.strip_prefix("/web-identity/")?.split_once("/.well-known/")?;
+        Some(Self { base, account, document })
     }
-    let mut tx = server.store.begin();
-    let keys = match OutboundFederation::load(&mut tx, &account).await {
-        Ok(Some(federation)) => federation.key_set(server.clock.now()),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    };
-    let found = match (keys, document) {
-        (Ok(Some(_)), "openid-configuration") => OutboundFederation::discovery(base, &account),
-        (Ok(Some(keys)), "jwks.json") => keys,
-        (Ok(_), _) => return Some(missing()),
-        (Err(error), _) => {
-            tracing::error!(%error, "the keys of an issuer cannot be read");
-            return Some(page(StatusCode::INTERNAL_SERVER_ERROR, JSON, "{}".into()));
+
+    pub(super) async fn answer(self, server: &Server, head: &Parts) -> Response<Bytes> {
+        let Self { base, account, document } = self;
+        let missing = || page(StatusCode::NOT_FOUND, JSON, "{}".into());
+        let Ok(account) = account.parse::<AccountId>() else { return missing() };
+        if head.method != Method::GET {
+            return page(StatusCode::METHOD_NOT_ALLOWED, JSON, "{}".into());
         }
-    };
-    let mut response = page(StatusCode::OK, JSON, found.to_string());
-    response.headers_mut().insert(header::CACHE_CONTROL, CACHED);
-    Some(response)
+        // Anybody may ask, as often as they like: not the database each time. A key
+        // that another node has made since is not in it yet: who misses it looks again.
+        let mut tx = server.store.begin_with(Freshness::Bounded);
+        let keys = match OutboundFederation::load(&mut tx, &account).await {
+            Ok(Some(federation)) => federation.key_set(server.clock.now()),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let found = match (keys, document) {
+            (Ok(Some(_)), "openid-configuration") => OutboundFederation::discovery(base, &account),
+            (Ok(Some(keys)), "jwks.json") => keys,
+            (Ok(_), _) => return missing(),
+            (Err(error), _) => {
+                tracing::error!(%error, "the keys of an issuer cannot be read");
+                return page(StatusCode::INTERNAL_SERVER_ERROR, JSON, "{}".into());
+            }
+        };
+        let mut response = page(StatusCode::OK, JSON, found.to_string());
+        response.headers_mut().insert(header::CACHE_CONTROL, CACHED);
+        response
+    }
 }
 
 /// What stands between the host and our own paths.

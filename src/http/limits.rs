@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// From accept (or the end of the TLS handshake) to the last byte of the first request's head, and
-/// from the first byte of every later head to its last. A head is one packet; 10 s is a bad network.
+/// From the end of the TLS handshake to the last byte of the first request's head; without TLS from accept to
+/// the first byte; and from the first byte of every other head to its last. A head is one packet; 10 s is a bad network.
 pub const HEAD: Duration = Duration::from_secs(10);
 /// The TLS handshake: two round trips, and the client's own certificate checks between them.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -12,6 +12,7 @@ use crate::wire::{Fault, Protocol, json};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use smol_str::format_smolstr;
 
 const PATH: &str = "/machine-credentials";
 /// For one role's ARN.
@@ -101,7 +102,7 @@ async fn credentials(
     };
     let issued = rolesanywhere::create_session(server, arrival, &certificate, machine).await?;
     json::encode(&Answer::from(issued)).map_err(|error| {
-        tracing::error!(request = arrival.request_id, %error, "an answer cannot be encoded");
+        tracing::error!(request = arrival.request_id.as_str(), %error, "an answer cannot be encoded");
         Fault::internal()
     })
 }
@@ -140,7 +141,8 @@ async fn refuse(
     fault: Fault,
 ) -> Fault {
     let mut identity = UserIdentity::unknown(None);
-    let whose = |known: &Certificate| format!("{}, serial number {}", known.name(), known.serial);
+    let whose =
+        |known: &Certificate| format_smolstr!("{}, serial number {}", known.name(), known.serial);
     identity.principal_id = certificate.map(whose).or(identity.principal_id);
     let (source, name) = (rolesanywhere::SOURCE, rolesanywhere::NAME);
     call::refuse(server, arrival, source, name, identity, fault).await

@@ -18,9 +18,12 @@ mod listener;
 mod machine_credentials;
 mod progress;
 mod sealed;
+mod shares;
 mod stand_in;
 mod stream;
+mod target;
 mod tls;
+mod unbroken;
 mod xks;
 
 #[cfg(test)]

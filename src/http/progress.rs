@@ -9,7 +9,8 @@
 //! HTTP/2   Head ─► Idle ◄─► Serving (streams > 0)
 //! ```
 //!
-//! In `Serving` the deadlines are the request's own (`exchange`) and this module sets none.
+//! In `Serving` the deadline is that of the handler of an HTTP/1 request; its body's, and those of
+//! HTTP/2 streams, are the request's own (`exchange`).
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -40,6 +41,7 @@ pub(super) enum Phase {
 pub(super) struct Progress {
     began: Instant,
     head_ms: u64,
+    handling_ms: u64,
     write_ms: u64,
     idle_ms: u64,
     http2_idle_ms: u64,
@@ -51,9 +53,13 @@ pub(super) struct Progress {
     streams: AtomicU32,
     /// The last head's body, on its way from hyper to `framing`.
     body_length: AtomicU64,
+    /// What it must be, as a part of it has been handed over.
+    given: AtomicU64,
     http2: AtomicBool,
     inexact: AtomicBool,
     ending: AtomicBool,
+    /// The handler has had its time.
+    overdue: AtomicBool,
     cut: AtomicBool,
 }
 
@@ -63,6 +69,7 @@ impl Progress {
         Progress {
             began: Instant::now(),
             head_ms,
+            handling_ms: millis(limits.handling),
             write_ms: millis(limits.write),
             idle_ms: millis(limits.idle),
             http2_idle_ms: millis(limits.http2_idle),
@@ -72,9 +79,11 @@ impl Progress {
             write_due: AtomicU64::new(NONE),
             streams: AtomicU32::new(0),
             body_length: AtomicU64::new(NONE),
+            given: AtomicU64::new(NONE),
             http2: AtomicBool::new(false),
             inexact: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            overdue: AtomicBool::new(false),
             cut: AtomicBool::new(false),
         }
     }
@@ -119,6 +128,11 @@ impl Progress {
     pub(super) fn http2_began(&self) {
         self.http2.store(true, Relaxed);
         self.enter(Phase::Idle, self.http2_idle_ms);
+    }
+
+    /// How long the body must be of which a part was handed over with its head.
+    pub(super) fn body_given(&self, length: Option<u64>) {
+        self.given.store(length.unwrap_or(NONE), Relaxed);
     }
 
     pub(super) fn take_body_length(&self) -> Option<BodyLength> {
@@ -167,8 +181,22 @@ impl Progress {
     // The requests tell:
 
     pub(super) fn request_began(&self, body_length: Option<u64>) {
+        let given = self.given.swap(NONE, Relaxed);
+        if given != NONE && body_length != Some(given) {
+            self.framing_lost();
+        }
         self.body_length.store(body_length.unwrap_or(UNKNOWN_LENGTH), Relaxed);
         self.enter(Phase::Serving, NONE);
+    }
+
+    /// The request is whole and its handler is asked. A timer of the request's own would cost a lock.
+    pub(super) fn handling_began(&self) {
+        self.overdue.store(false, Relaxed);
+        self.enter(Phase::Serving, self.handling_ms);
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        self.overdue.load(Relaxed)
     }
 
     pub(super) fn response_ready(&self) {
@@ -204,6 +232,16 @@ impl Progress {
 
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Relaxed)
+    }
+
+    /// Tells a handler whose time is over, once; it has to be polled then.
+    pub(super) fn ends_handling(&self, now: u64) -> bool {
+        let is_over = self.is(Phase::Serving) && now >= self.due.load(Relaxed);
+        if is_over {
+            self.due.store(NONE, Relaxed);
+            self.overdue.store(true, Relaxed);
+        }
+        is_over
     }
 
     pub(super) fn cut(&self) {

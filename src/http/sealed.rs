@@ -2,7 +2,7 @@
 //! said openly, every call is refused as AWS refuses one in times of trouble, and nothing is done.
 use super::admin::page;
 use super::answer::{Answer, respond};
-use super::front::target;
+use super::target::target;
 use super::{Handler, Incoming};
 use crate::random::{Random, SystemRandom};
 use crate::wire::Fault;
@@ -63,13 +63,13 @@ impl Handler for Sealed {
         if !self.api {
             return page(StatusCode::NOT_FOUND, JSON, "{}\n".into());
         }
-        let (protocol, target) = match target(&request.head, &request.body) {
-            Ok(target) => (target.service.protocol(), Some(target)),
+        let (protocol, meant) = match target(&request.head, &request.body) {
+            Ok(target) => (target.meant.service.protocol(), Some(target.meant)),
             Err((protocol, _)) => (protocol, None),
         };
         let random: &dyn Random = &SystemRandom;
         let outcome = Err(Fault::unavailable());
-        let answer = Answer { protocol, target, outcome };
+        let answer = Answer { protocol, meant, outcome };
         let mut response = respond(answer, &random.uuid().to_string());
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         response

@@ -18,18 +18,17 @@ const NOBODYS: &str = "AKIA0000000000000000";
 /// tell what there is behind a key.
 #[derive(Debug)]
 pub struct Credentials {
-    pub secret: SecretText,
     /// A secret never changes while it has its id; this tells two keys that were given one id by hand
     /// apart.
     pub revision: u64,
-    id: String,
     source: Source,
 }
 
 #[derive(Debug)]
 enum Source {
     Key(Arc<AccessKey>),
-    Session(Box<Opened>),
+    /// With its id.
+    Session(Box<Opened>, String),
 }
 
 /// Why they are nobody's.
@@ -59,29 +58,45 @@ impl Credentials {
         if id.contains('\0') {
             return Err(Unknown::Nobody);
         }
-        let (secret, made, source) = if let Some(token) = token {
+        let (made, source) = if let Some(token) = token {
             let session = Session::open(root, id, token).ok_or(Unknown::Nobody)?;
             if session.has_expired(wall) {
                 return Err(Unknown::Expired);
             }
-            (session.secret().clone(), session.issued(), Source::Session(Box::new(session)))
+            (session.issued(), Source::Session(Box::new(session), id.to_owned()))
         } else {
             let key = AccessKey::load(tx, id).await?;
             let key = key.ok_or(Unknown::Nobody)?;
             if key.status != Status::Active {
                 return Err(Unknown::Inactive);
             }
-            (key.secret.clone(), key.created, Source::Key(key))
+            (key.created, Source::Key(key))
         };
         let revision = u64::try_from(made.0).unwrap_or_default();
-        Ok(Self { secret, revision, id: id.to_owned(), source })
+        Ok(Self { revision, source })
+    }
+
+    /// What must have signed.
+    pub fn secret(&self) -> &SecretText {
+        match &self.source {
+            Source::Key(key) => &key.secret,
+            Source::Session(session, _) => session.secret(),
+        }
+    }
+
+    /// The id, unless they are those of a session.
+    pub(super) fn long_term(&self) -> Option<&str> {
+        match &self.source {
+            Source::Key(key) => Some(&key.id),
+            Source::Session(..) => None,
+        }
     }
 
     /// Whom they stand for now, once the signature is proved; nobody, if whose they were is gone.
     pub async fn caller(&self, tx: &mut Tx<'_>, services: &Services) -> Result<Caller, Unknown> {
         let caller = match &self.source {
             Source::Key(key) => super::caller_of(tx, key).await?,
-            Source::Session(session) => session.caller(tx, services, &self.id).await?,
+            Source::Session(session, id) => session.caller(tx, services, id).await?,
         };
         caller.ok_or(Unknown::Nobody)
     }
@@ -113,7 +128,7 @@ impl Credentials {
         until: Timestamp,
     ) -> Session {
         match self.source {
-            Source::Session(session) => (*session).through(door, random, until),
+            Source::Session(session, _) => (*session).through(door, random, until),
             Source::Key(key) => Session {
                 issuer_key: Some(key.id.clone()),
                 door: Some(door),

@@ -6,6 +6,7 @@ mod attachments;
 pub mod aws_managed;
 mod binding;
 pub mod boundary;
+mod callers;
 mod count;
 mod credentials;
 mod entity;
@@ -25,6 +26,7 @@ pub use access_key::{AccessKey, Owner, Status, access_key_id, secret_access_key}
 pub use account::Account;
 pub use attachments::{ATTACHED_POLICIES, Attachments};
 pub use binding::{BindError, bind, principal_of_id, shown, shown_principal};
+pub use callers::Callers;
 pub use count::Counted;
 pub use credentials::{Credentials, Unknown};
 pub use entity::{Entity, EntityKind};

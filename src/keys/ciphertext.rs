@@ -200,21 +200,15 @@ impl FromStr for KeyIdBytes {
     type Err = InvalidKeyId;
 
     fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
-        let (digits, multi_region) = match text.strip_prefix("mrk-") {
-            Some(digits) => (digits, true),
-            None => (text, false),
+        let (digits, chars, multi_region) = match text.strip_prefix("mrk-") {
+            Some(digits) => (digits, 32, true),
+            None => (text, 36, false),
         };
-        let id = uuid::Uuid::try_parse(digits).map_err(|_| InvalidKeyId)?;
-        // The parse above takes several spellings; the one that is written decides.
-        let mut written = uuid::Uuid::encode_buffer();
-        let written = if multi_region {
-            id.simple().encode_lower(&mut written)
-        } else {
-            id.hyphenated().encode_lower(&mut written)
-        };
-        if written != digits {
+        // Of several spellings that the parser takes, one has this length and no capital letters.
+        if digits.len() != chars || digits.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(InvalidKeyId);
         }
+        let id = uuid::Uuid::try_parse(digits).map_err(|_| InvalidKeyId)?;
         Ok(Self { bytes: *id.as_bytes(), multi_region })
     }
 }

@@ -50,6 +50,8 @@ pub fn check_context(context: &EncryptionContext) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// What goes to a device or another host waits for it anyway, and stays in a box of its own: so that the
+/// calls that need neither, which are most, are small.
 impl Usable {
     pub async fn encrypt(
         &self,
@@ -61,10 +63,12 @@ impl Usable {
     ) -> Result<Bound, KeyError> {
         self.encrypts_with(algorithm, context, "Encrypt")?;
         if let Some(key) = self.in_device()? {
-            return key.encrypt(self.id_bytes()?, algorithm, plaintext, context).await;
+            let id = self.id_bytes()?;
+            return Box::pin(key.encrypt(id, algorithm, plaintext, context)).await;
         }
         if let Some(external) = self.externally()? {
-            return self.encrypt_externally(tx, random, plaintext, context, external).await;
+            let sealed = self.encrypt_externally(tx, random, plaintext, context, external);
+            return Box::pin(sealed).await;
         }
         let material = self.current_material(tx).await?;
         if algorithm != EncryptionAlgorithm::SymmetricDefault {
@@ -87,11 +91,13 @@ impl Usable {
     ) -> Result<(Plaintext, Option<String>), KeyError> {
         self.encrypts_with(algorithm, context, "Decrypt")?;
         if let Some(key) = self.in_device()? {
-            let opened = key.decrypt(self.id_bytes()?, algorithm, blob, context).await?;
+            let id = self.id_bytes()?;
+            let opened = Box::pin(key.decrypt(id, algorithm, blob, context)).await?;
             return Ok((opened, None));
         }
         if let Some(external) = self.externally()? {
-            return Ok((self.decrypt_externally(tx, blob, context, external).await?, None));
+            let opened = Box::pin(self.decrypt_externally(tx, blob, context, external)).await?;
+            return Ok((opened, None));
         }
         if algorithm != EncryptionAlgorithm::SymmetricDefault {
             let material = self.current_material(tx).await?;
@@ -125,8 +131,10 @@ impl Usable {
         tx: &mut Tx<'_>,
         blob: &ciphertext::Blob<'_>,
     ) -> Result<Arc<Material>, KeyError> {
-        let named = self.material(&hex::encode(blob.material_id()));
-        let named = named.ok_or(KeyError::InvalidCiphertext)?;
+        let mut half = [0; 32];
+        let text = hex::encode_to_slice(blob.material_id(), &mut half).map(|()| &half);
+        let text = text.ok().and_then(|half| str::from_utf8(half).ok());
+        let named = text.and_then(|half| self.material(half)).ok_or(KeyError::InvalidCiphertext)?;
         if !named.present {
             return Err(KeyError::InvalidState(self.arn.clone(), "pending import"));
         }

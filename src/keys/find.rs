@@ -10,6 +10,8 @@ use crate::policy::{self, Policy};
 use crate::primitives::{EncryptionAlgorithm, SigningAlgorithm};
 use crate::store::{StoreError, Tx};
 use crate::types::{AccountId, Arn, Region};
+use smol_str::SmolStr;
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -44,19 +46,27 @@ impl Found {
         key: Arc<Key>,
         alias: Option<String>,
     ) -> Result<Self, StoreError> {
-        let link = match &key.custom_key_store {
-            Some(store) => Link::load(tx, &key.account, &key.region, store).await?,
-            None => None,
-        };
-        let external = match key.origin {
-            Origin::ExternalKeyStore => ExternalKey::load(tx, &key.id).await?,
-            _ => None,
-        };
-        let resident = match key.origin {
-            Origin::AwsCloudhsm => ResidentKey::load(tx, &key.id).await?,
-            _ => None,
-        };
-        Ok(Self { key, alias, grant: None, link, external, resident })
+        let found = Self { key, alias, grant: None, link: None, external: None, resident: None };
+        let elsewhere = matches!(found.origin, Origin::ExternalKeyStore | Origin::AwsCloudhsm);
+        // A box for the few that are, so that the calls for all others are small.
+        match elsewhere || found.custom_key_store.is_some() {
+            true => Box::pin(found.with_whereabouts(tx)).await,
+            false => Ok(found),
+        }
+    }
+
+    /// With the records that say where a key is that is not here.
+    async fn with_whereabouts(mut self, tx: &mut Tx<'_>) -> Result<Self, StoreError> {
+        let key = self.key.clone();
+        if let Some(store) = &key.custom_key_store {
+            self.link = Link::load(tx, &key.account, &key.region, store).await?;
+        }
+        match key.origin {
+            Origin::ExternalKeyStore => self.external = ExternalKey::load(tx, &key.id).await?,
+            Origin::AwsCloudhsm => self.resident = ResidentKey::load(tx, &key.id).await?,
+            Origin::AwsKms | Origin::External => {}
+        }
+        Ok(self)
     }
 
     /// By which algorithms it encrypts: in a device, those by which that was seen to decrypt.
@@ -114,6 +124,9 @@ impl Protected for Found {
     fn arn(&self) -> &str {
         Protected::arn(&self.key)
     }
+    fn shared_arn(&self) -> SmolStr {
+        self.key.shared_arn()
+    }
     fn account(&self) -> &str {
         Protected::account(&self.key)
     }
@@ -158,6 +171,47 @@ fn not_found(text: String) -> Missing {
     Missing::Own(KeyError::NotFound(text))
 }
 
+/// What a `KeyId` names.
+enum Named<'a> {
+    /// What may be a key's id.
+    Key(&'a str),
+    /// With its `alias/` prefix.
+    Alias(&'a str),
+}
+
+/// What `named` means to a caller of `account`, and whose it is, whether it exists or not.
+fn parse<'a>(
+    account: &'a AccountId,
+    region: &Region,
+    named: &'a str,
+) -> Result<(Cow<'a, AccountId>, Named<'a>), Missing> {
+    if named.contains('\0') {
+        // No key could be stored under such a name.
+        return Err(not_found("Invalid keyId".into()));
+    }
+    if !named.starts_with("arn:") {
+        let is_alias = named.starts_with("alias/");
+        let meant = if is_alias { Named::Alias(named) } else { Named::Key(named) };
+        return Ok((Cow::Borrowed(account), meant));
+    }
+    let invalid = || not_found(format!("Invalid arn {named}"));
+    let arn = Arn::parts(named).map_err(|_| invalid())?;
+    if arn.service != "kms" {
+        return Err(invalid());
+    }
+    if arn.region != region.as_str() {
+        return Err(not_found(format!("Invalid arn {}", arn.region)));
+    }
+    let owner = match arn.account == account.as_str() {
+        true => Cow::Borrowed(account),
+        false => Cow::Owned(arn.account.parse().map_err(|_| invalid())?),
+    };
+    if arn.resource.starts_with("alias/") {
+        return Ok((owner, Named::Alias(arn.resource)));
+    }
+    Ok((owner, Named::Key(arn.resource.strip_prefix("key/").unwrap_or_default())))
+}
+
 /// Finds the key in `region` that `named` means to a caller of `account`.
 pub async fn find(
     tx: &mut Tx<'_>,
@@ -166,47 +220,31 @@ pub async fn find(
     named: &str,
     accept: Accept,
 ) -> Result<Found, Missing> {
-    if named.contains('\0') {
-        // No key could be stored under such a name.
-        return Err(not_found("Invalid keyId".into()));
-    }
-    let (owner, resource) = if named.starts_with("arn:") {
-        let arn: Arn = named.parse().map_err(|_| not_found(format!("Invalid arn {named}")))?;
-        if arn.service() != "kms" {
-            return Err(not_found(format!("Invalid arn {named}")));
-        }
-        if arn.region() != region.as_str() {
-            return Err(not_found(format!("Invalid arn {}", arn.region())));
-        }
-        let owner: AccountId =
-            arn.account().parse().map_err(|_| not_found(format!("Invalid arn {named}")))?;
-        (owner, arn.resource().to_owned())
-    } else if named.starts_with("alias/") {
-        (account.clone(), named.to_owned())
-    } else {
-        (account.clone(), format!("key/{named}"))
+    let (owner, meant) = parse(account, region, named)?;
+    // Another account's is for the caller to answer; the text is for the account's own people.
+    let absent = |resource: &str, text: fn(&Arn) -> String| {
+        let arn = Arn::new("kms", region.as_str(), owner.as_str(), resource);
+        if *owner == *account { not_found(text(&arn)) } else { Missing::Foreign(arn) }
     };
-    let foreign = owner != *account;
-    let arn = Arn::new("kms", region.as_str(), owner.as_str(), &resource);
-    let absent =
-        |text: String| if foreign { Missing::Foreign(arn.clone()) } else { not_found(text) };
-
-    if resource.starts_with("alias/") {
-        if accept == Accept::Key {
-            return Err(not_found(format!("Invalid keyId '{named}'")));
+    match meant {
+        Named::Alias(_) if accept == Accept::Key => {
+            Err(not_found(format!("Invalid keyId '{named}'")))
         }
-        let alias = Alias::load(tx, &owner, region, &resource).await?;
-        let alias = alias.ok_or_else(|| absent(format!("Alias {arn} is not found.")))?;
-        let key = Key::load(tx, region, &alias.target).await?;
-        let key = key.ok_or_else(|| absent(format!("Alias {arn} is not found.")))?;
-        return Ok(Found::of(tx, key, Some(resource)).await?);
-    }
-    let id = resource.strip_prefix("key/").unwrap_or_default();
-    if id.parse::<KeyIdBytes>().is_err() {
-        return Err(not_found(format!("Invalid keyId '{id}'")));
-    }
-    match Key::load(tx, region, id).await? {
-        Some(key) if key.account == owner => Ok(Found::of(tx, key, None).await?),
-        _ => Err(absent(format!("Key '{arn}' does not exist"))),
+        Named::Alias(name) => {
+            let key = match Alias::load(tx, &owner, region, name).await? {
+                Some(alias) => Key::load(tx, region, &alias.target).await?,
+                None => None,
+            };
+            let key =
+                key.ok_or_else(|| absent(name, |arn| format!("Alias {arn} is not found.")))?;
+            Ok(Found::of(tx, key, Some(name.to_owned())).await?)
+        }
+        Named::Key(id) if id.parse::<KeyIdBytes>().is_err() => {
+            Err(not_found(format!("Invalid keyId '{id}'")))
+        }
+        Named::Key(id) => match Key::load(tx, region, id).await? {
+            Some(key) if key.account == *owner => Ok(Found::of(tx, key, None).await?),
+            _ => Err(absent(&["key/", id].concat(), |arn| format!("Key '{arn}' does not exist"))),
+        },
     }
 }

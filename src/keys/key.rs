@@ -7,6 +7,7 @@ use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
 use crate::types::{AccountId, Arn, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
@@ -250,6 +251,9 @@ impl Key {
 impl Protected for Arc<Key> {
     fn arn(&self) -> &str {
         self.arn.as_str()
+    }
+    fn shared_arn(&self) -> SmolStr {
+        (&self.arn).into()
     }
     fn account(&self) -> &str {
         self.account.as_str()

@@ -6,6 +6,7 @@ use crate::seal::Table;
 use crate::store::{Record, Store, StoreError, Tx};
 use crate::types::{Region, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +18,7 @@ pub struct Access {
     pub at: Timestamp,
     pub region: Region,
     /// As signatures name it: `kms`.
-    pub service: String,
+    pub service: SmolStr,
 }
 
 impl Record for Access {

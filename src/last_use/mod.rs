@@ -9,8 +9,9 @@ pub use reads::{MOST_READERS, Noted, Reader, Reads};
 
 use crate::seal::Table;
 use crate::store::{Record, Store, StoreError, Tx};
-use crate::types::{Region, Timestamp};
+use crate::types::{Arn, Region, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,11 +21,11 @@ const BATCH: usize = 500;
 /// The last successful use of a key in its region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastUse {
-    pub operation: String,
+    pub operation: SmolStr,
     pub at: Timestamp,
     /// The audit event that tells of it.
-    pub event_id: String,
-    pub request_id: String,
+    pub event_id: SmolStr,
+    pub request_id: SmolStr,
 }
 
 impl Record for LastUse {
@@ -32,10 +33,14 @@ impl Record for LastUse {
     const CACHED: bool = false;
 }
 
-/// Notes that are not written yet, by region and key id.
+/// The keys of one region, by their ids.
+type OfRegion = HashMap<String, LastUse>;
+
+/// Notes that are not written yet, by region. Looked up by what the call has at hand: noting a key
+/// again allocates nothing.
 #[derive(Debug, Default)]
 pub struct LastUses {
-    keys: Mutex<HashMap<(Region, String), LastUse>>,
+    keys: Mutex<HashMap<String, OfRegion>>,
     /// The same for access keys and roles.
     pub access: Accesses,
     /// Who read which version of a secret.
@@ -43,17 +48,25 @@ pub struct LastUses {
 }
 
 impl LastUses {
-    fn notes(&self) -> MutexGuard<'_, HashMap<(Region, String), LastUse>> {
+    fn notes(&self) -> MutexGuard<'_, HashMap<String, OfRegion>> {
         // Each change is one insert or remove: the map is whole even if a thread died holding it.
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn note(&self, region: Region, key_id: String, used: LastUse) {
+    /// Notes a use of the key of this ARN. Of what is no key nothing is noted.
+    pub fn note(&self, key: &Arn, used: LastUse) {
+        let (region, Some(id)) = (key.region(), key.resource().strip_prefix("key/")) else {
+            return;
+        };
         let mut notes = self.notes();
-        let last = notes.entry((region, key_id)).or_insert_with(|| used.clone());
-        // A slow call ends after a quick one that began later.
-        if last.at <= used.at {
-            *last = used;
+        match notes.get_mut(region).and_then(|of| of.get_mut(id)) {
+            // A slow call ends after a quick one that began later.
+            Some(last) if last.at <= used.at => *last = used,
+            Some(_) => {}
+            None => {
+                let of_region = notes.entry(region.to_owned()).or_default();
+                of_region.insert(id.to_owned(), used);
+            }
         }
     }
 
@@ -64,7 +77,7 @@ impl LastUses {
         region: &Region,
         key_id: &str,
     ) -> Result<Option<LastUse>, StoreError> {
-        let noted = self.notes().get(&(region.clone(), key_id.to_owned())).cloned();
+        let noted = self.notes().get(region.as_str()).and_then(|of| of.get(key_id)).cloned();
         let stored = tx.get::<LastUse>(&[region.as_str(), key_id]).await?;
         let stored = stored.map(|used| LastUse::clone(&used));
         Ok(noted.into_iter().chain(stored).max_by_key(|used| used.at))
@@ -73,23 +86,25 @@ impl LastUses {
     /// Writes what was noted up to now. A note stays in memory until it is written, and what comes
     /// meanwhile waits for the next time: keys in steady use must not keep this from ending.
     pub async fn write(&self, store: &Store) -> Result<(), StoreError> {
-        let noted: Vec<_> = {
+        let noted: Vec<(String, String, LastUse)> = {
             let notes = self.notes();
-            notes.iter().map(|(key, used)| (key.clone(), used.clone())).collect()
+            let all = notes.iter().flat_map(|(region, of)| of.iter().map(move |one| (region, one)));
+            all.map(|(region, (id, used))| (region.clone(), id.clone(), used.clone())).collect()
         };
         for batch in noted.chunks(BATCH) {
             let mut tx = store.begin();
-            for ((region, key_id), used) in batch {
-                let key = [region.as_str(), key_id];
+            for (region, id, used) in batch {
+                let key = [region.as_str(), id];
                 if tx.get::<LastUse>(&key).await?.is_none_or(|last| last.at <= used.at) {
                     tx.put(&key, used.clone())?;
                 }
             }
             tx.commit().await?;
             let mut notes = self.notes();
-            for (key, used) in batch {
-                if notes.get(key) == Some(used) {
-                    notes.remove(key);
+            for (region, id, used) in batch {
+                let Some(of_region) = notes.get_mut(region) else { continue };
+                if of_region.get(id) == Some(used) {
+                    of_region.remove(id);
                 }
             }
         }

@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,6 +54,7 @@ pub struct Metrics {
     rotation_durations: Histogram,
     rotations_overdue: Gauge,
     devices_away: Gauge,
+    store_knowledge: Gauge<f64, AtomicU64>,
     devices: Devices,
 }
 
@@ -88,6 +90,9 @@ impl Default for Metrics {
         let help =
             "Devices of the configuration that could not be used when they were last looked at";
         registry.register("devices_away", help, devices_away.clone());
+        let store_knowledge = Gauge::<f64, AtomicU64>::default();
+        let help = "Age of what is known of other nodes' changes, in seconds; 0 for a single node";
+        registry.register("store_knowledge_seconds", help, store_knowledge.clone());
         let devices = Devices::registered(&mut registry);
         let build: Family<Vec<(&str, &str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
@@ -104,6 +109,7 @@ impl Default for Metrics {
             rotation_durations,
             rotations_overdue,
             devices_away,
+            store_knowledge,
             devices,
         }
     }
@@ -128,6 +134,11 @@ impl Metrics {
         self.connections_open.set(signed(open));
         self.connections_refused.set(signed(refused));
         self.connections_timed_out.set(signed(timed_out));
+    }
+
+    /// How old the store's knowledge of other nodes' changes is.
+    pub fn store_knowledge(&self, age: Duration) {
+        self.store_knowledge.set(age.as_secs_f64());
     }
 
     pub fn rotation_started(&self) {

@@ -11,6 +11,7 @@ use super::pattern::{ArnPattern, Case, Pattern};
 use super::template::Syntax;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use smol_str::SmolStr;
 use std::borrow::Cow;
 
 /// The longest name of a condition key. An encryption context key may be longer in KMS; no tag or
@@ -193,7 +194,7 @@ impl Condition {
     }
 
     /// The values that the request has for the key.
-    pub fn found<'r>(&self, request: &'r Conditions<'_>) -> &'r [Cow<'r, str>] {
+    pub fn found<'r>(&self, request: &'r Conditions<'_>) -> &'r [SmolStr] {
         request.values(&self.key)
     }
 

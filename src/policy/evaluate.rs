@@ -109,20 +109,31 @@ pub fn evaluate(
     resource_account: &str,
     rule: ResourceRule,
 ) -> Decision {
-    let mut reasons = Vec::with_capacity(2);
-    match decide(request, policies, resource_account, rule, &mut reasons) {
-        Ok(()) => Decision { effect: Effect::Allow, reasons },
+    match decide(request, policies, resource_account, rule) {
+        Ok(allowed) => Decision { effect: Effect::Allow, reasons: allowed.reasons() },
         Err(reason) => Decision::denied(*reason),
     }
 }
 
-fn decide(
+/// The same decision for whoever asks for reasons only when it is a denial.
+pub fn permit(
     request: &Request<'_>,
     policies: &Policies<'_>,
     resource_account: &str,
     rule: ResourceRule,
-    reasons: &mut Vec<Reason>,
-) -> Result<(), Box<Reason>> {
+) -> Result<(), Decision> {
+    match decide(request, policies, resource_account, rule) {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(Decision::denied(*reason)),
+    }
+}
+
+fn decide<'a>(
+    request: &Request<'_>,
+    policies: &Policies<'a>,
+    resource_account: &str,
+    rule: ResourceRule,
+) -> Result<Allowed<'a>, Box<Reason>> {
     // Every policy is read before anything is allowed: a Deny may stand in the last of them.
     let bounded = policies.boundary.is_some();
     let speak = |kind, list| speak(request, bounded, kind, list);
@@ -154,8 +165,8 @@ fn decide(
     let by_policy = own.needed(rule, origin, resource.map(|allow| allow.how));
     let denial = match by_policy {
         Ok(needed) => {
-            reasons.extend(resource.filter(|_| needed.resource).map(|allow| allow.reason()));
-            return own.state(needed, reasons);
+            let by = resource.filter(|_| needed.resource).map(Ground::Policy);
+            return Ok(Allowed { by, own, needed });
         }
         Err(kind) => kind,
     };
@@ -163,8 +174,7 @@ fn decide(
         None => Err(missing(denial)),
         Some(grant) => {
             let needed = own.needed_with_grant(origin, grant.how).map_err(|_| missing(denial))?;
-            reasons.push(Reason::allow(PolicyKind::Grant, grant.id, Some(grant.how)));
-            own.state(needed, reasons)
+            Ok(Allowed { by: Some(Ground::Grant(grant)), own, needed })
         }
     }
 }
@@ -191,7 +201,41 @@ struct Needed {
     limits: bool,
 }
 
+/// What of the resource's side allows.
+#[derive(Debug, Clone, Copy)]
+enum Ground<'a> {
+    Policy(Allow<'a>),
+    Grant(Grant<'a>),
+}
+
+/// An allow, and what it rests on.
+#[derive(Debug, Clone, Copy)]
+struct Allowed<'a> {
+    by: Option<Ground<'a>>,
+    own: OwnSide<'a>,
+    needed: Needed,
+}
+
+impl Allowed<'_> {
+    /// Every allow that was needed.
+    fn reasons(&self) -> Vec<Reason> {
+        let by = self.by.map(|by| match by {
+            Ground::Policy(allow) => allow.reason(),
+            Ground::Grant(grant) => Reason::allow(PolicyKind::Grant, grant.id, Some(grant.how)),
+        });
+        let own = self.own;
+        let identity = self.needed.identity.then(|| match own.root {
+            true => Some(Reason::allow(PolicyKind::AccountRoot, "", None)),
+            false => own.identity.map(|allow| allow.reason()),
+        });
+        let limits = [own.boundary, own.session].into_iter().filter(|_| self.needed.limits);
+        let limits = limits.flatten().flatten().map(|allow| allow.reason());
+        by.into_iter().chain(identity.flatten()).chain(limits).collect()
+    }
+}
+
 /// What the caller's own account says.
+#[derive(Debug, Clone, Copy)]
 struct OwnSide<'a> {
     root: bool,
     identity: Option<Allow<'a>>,
@@ -245,22 +289,6 @@ impl OwnSide<'_> {
             _ => Ok(needed),
         }
     }
-
-    /// Adds the reasons of this side.
-    fn state(&self, needed: Needed, reasons: &mut Vec<Reason>) -> Result<(), Box<Reason>> {
-        if needed.identity {
-            reasons.push(match (&self.identity, self.root) {
-                (_, true) => Reason::allow(PolicyKind::AccountRoot, "", None),
-                (Some(allow), false) => allow.reason(),
-                (None, false) => return Err(missing(PolicyKind::Identity)),
-            });
-        }
-        if needed.limits {
-            let limits = [self.boundary, self.session];
-            reasons.extend(limits.into_iter().flatten().flatten().map(|allow| allow.reason()));
-        }
-        Ok(())
-    }
 }
 
 /// What these policies say together: the first Deny, or the strongest Allow, or nothing. An Allow
@@ -270,7 +298,7 @@ fn speak<'a>(
     request: &Request<'_>,
     bounded: bool,
     kind: PolicyKind,
-    policies: &'a [PolicyRef<'a>],
+    policies: &[PolicyRef<'a>],
 ) -> Result<Option<Allow<'a>>, Box<Reason>> {
     let mut best: Option<Allow<'a>> = None;
     for &by in policies {

@@ -34,7 +34,9 @@ pub use context_keys::context_keys;
 pub use decision::{Decision, Effect, PolicyKind, Reason};
 pub use document::{Kind, Policy};
 pub use error::PolicyError;
-pub use evaluate::{Grant, Guardrail, Policies, PolicyRef, Request, ResourceRule, evaluate};
+pub use evaluate::{
+    Grant, Guardrail, Policies, PolicyRef, Request, ResourceRule, evaluate, permit,
+};
 pub use position::{Position, Span, statement_spans};
 pub use principal::{How, Principal, PrincipalKind, PrincipalPattern};
 pub use statement::{Element, Statement};

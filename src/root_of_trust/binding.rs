@@ -8,7 +8,8 @@
 //!         u32be(format), cluster (16 bytes), ready (00 or 01),
 //!         last_root (u64be; nothing if it is not there),
 //!         of each domain key, in the order of the file: length_prefixed(
-//!           u32be(generation), check, of each wrap: device, root, wrapped)))
+//!           u32be(generation), check, of each wrap: device, root, wrapped),
+//!         revision (u64be; if it is there. No domain key is as short)))
 //! ```
 //!
 //! In the file it stands in hexadecimal digits. The store proves the oldest key: its chain and the audit
@@ -40,7 +41,7 @@ impl Deployment {
     /// What the MAC is over: all but the MAC.
     fn bound(&self) -> Vec<u8> {
         // Named one by one, so that no field is forgotten that will come.
-        let Self { format, cluster, ready, domain_keys, last_root, mac: _ } = self;
+        let Self { format, cluster, ready, domain_keys, last_root, revision, mac: _ } = self;
         let mut parts = vec![
             format.to_be_bytes().to_vec(),
             cluster.as_bytes().to_vec(),
@@ -48,6 +49,7 @@ impl Deployment {
             last_root.map(|number| number.to_be_bytes().to_vec()).unwrap_or_default(),
         ];
         parts.extend(domain_keys.iter().map(DomainKey::bound));
+        parts.extend(revision.map(|number| number.to_be_bytes().to_vec()));
         prefixed(&parts)
     }
 
@@ -60,7 +62,9 @@ impl Deployment {
             }
             _ => false,
         };
-        one && self.format == FIRST_FORMAT && self.last_root.is_none() && self.mac.is_none()
+        let nothing_else =
+            self.last_root.is_none() && self.revision.is_none() && self.mac.is_none();
+        one && self.format == FIRST_FORMAT && nothing_else
     }
 
     /// In this version's format, bound to its oldest domain key.

@@ -14,6 +14,7 @@ use crate::types::Timestamp;
 use claviger_hsm::{HsmError, KeyBytes, ResidentId, RootKeyId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::{MutexGuard, PoisonError};
 
 /// Names that are passed over, at most, because something in the device bears them.
@@ -68,6 +69,7 @@ impl RootOfTrust {
         if *turn {
             return Err(RootError::Refused("the server is stopping: nothing is changed".into()));
         }
+        self.refresh()?;
         self.check_file()?;
         Ok(turn)
     }
@@ -75,18 +77,25 @@ impl RootOfTrust {
     /// Whether the file is what this process has: the next start reads the file, and what is changed
     /// must be that.
     pub(super) fn check_file(&self) -> Result<(), RootError> {
+        self.file().map(drop)
+    }
+
+    /// The text of the file, which says what this process has; an error if it does not.
+    pub fn file(&self) -> Result<String, RootError> {
         let path = Deployment::path(&self.data);
-        let bad = |what: &str| Err(RootError::Deployment { path: path.clone(), what: what.into() });
+        let bad = |what: String| RootError::Deployment { path: path.clone(), what };
         // Held meanwhile: whoever changes the file changes both under it.
         let here = self.deployment();
-        match Deployment::read(&self.data)? {
-            Some(file) if file == *here => Ok(()),
-            Some(_) => bad(
-                "is not what this server has read or written: somebody put another in its place. Nothing \
-                 was changed now",
-            ),
-            None => bad("is gone"),
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => bad("is gone".into()),
+            _ => bad(error.to_string()),
+        })?;
+        if Deployment::parse(&path, text.as_bytes())? != *here {
+            let what = "is not what this server has read or written: somebody put another in its place. \
+                        Nothing was changed now";
+            return Err(bad(what.into()));
         }
+        Ok(text)
     }
 
     /// Waits for the change that is being made, and lets none begin after it: who comes next reads the
@@ -187,6 +196,9 @@ impl RootOfTrust {
             let seen = self.seen();
             self.prove_without(&seen, &next, &root, now)?;
             self.needed_by_none(&seen, &root, lost)?;
+            if let Some(why) = self.needed_by_node(&root, &next, lost)? {
+                return Err(RootError::Refused(format!("{root} is needed: {why}")));
+            }
         }
         next.remove_root(&root);
         let last = recovery::is_recovery(&root) && !next.wraps().any(Wrap::is_recovery);
@@ -394,7 +406,13 @@ impl RootOfTrust {
                 }
             }
         }
+        if self.is_shared() {
+            next.revision = Some(before.revision().saturating_add(1));
+        }
         next.bind(self.oldest());
+        // First where only one node can be the first. What a kill keeps from the file the next start
+        // learns from there.
+        self.publish(before.revision(), &next)?;
         let mut here = self.deployment();
         next.write(&self.data)?;
         *here = next;

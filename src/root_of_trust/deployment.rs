@@ -34,6 +34,9 @@ pub struct Deployment {
     /// not come back under its name. Until then it is the highest of those that are named here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_root: Option<u64>,
+    /// Grows with each change, where several nodes share the deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) revision: Option<u64>,
     /// HMAC by the oldest domain key over all the rest: `binding.rs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mac: Option<String>,
@@ -98,11 +101,19 @@ impl Check {
 impl Deployment {
     pub(super) fn new(cluster: Uuid, domain_key: DomainKey) -> Self {
         let domain_keys = vec![domain_key];
-        Self { format: FORMAT, cluster, ready: false, domain_keys, last_root: None, mac: None }
+        let (last_root, revision, mac) = (None, None, None);
+        Self { format: FORMAT, cluster, ready: false, domain_keys, last_root, revision, mac }
     }
 
     pub fn cluster(&self) -> [u8; 16] {
         *self.cluster.as_bytes()
+    }
+
+    /// What tells a deployment from one that somebody made up under the same id: the check value of its oldest
+    /// domain key, which no other key has. In hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let oldest = self.domain_keys.iter().min_by_key(|key| key.generation);
+        oldest.map(|key| key.check.as_str().to_owned()).unwrap_or_default()
     }
 
     /// The roots that open it, by name: those in devices.
@@ -167,9 +178,15 @@ impl Deployment {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(bad(e.to_string())),
         };
+        Self::parse(&path, &text).map(Some)
+    }
+
+    /// The deployment in the text of such a file; `path` is for messages.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, RootError> {
+        let bad = |what: String| RootError::Deployment { path: path.to_owned(), what };
         let unread = |e: serde_json::Error| bad(format!("cannot be read: {e}"));
         // First: a newer format may have fields that this version does not know.
-        let Head { format } = serde_json::from_slice(&text).map_err(unread)?;
+        let Head { format } = serde_json::from_slice(text).map_err(unread)?;
         if !(FIRST_FORMAT..=FORMAT).contains(&format) {
             let newer = if format > FORMAT { "; a newer version of claviger wrote it" } else { "" };
             return Err(bad(format!(
@@ -177,7 +194,7 @@ impl Deployment {
                  changed"
             )));
         }
-        let deployment: Self = serde_json::from_slice(&text).map_err(unread)?;
+        let deployment: Self = serde_json::from_slice(text).map_err(unread)?;
         if deployment.domain_keys.is_empty() {
             return Err(bad("names no domain key".into()));
         }
@@ -194,7 +211,16 @@ impl Deployment {
                  restore it from a backup"
             )));
         }
-        Ok(Some(deployment))
+        Ok(deployment)
+    }
+
+    /// Whether this one opens whatever the other one opens: it has each of its domain keys.
+    pub fn covers(&self, other: &Self) -> bool {
+        let has = |key: &DomainKey| {
+            let same = |own: &DomainKey| own.generation == key.generation && own.check == key.check;
+            self.domain_keys.iter().any(same)
+        };
+        self.cluster == other.cluster && other.domain_keys.iter().all(has)
     }
 
     /// What must stand there once and does not.
@@ -213,7 +239,7 @@ impl Deployment {
     }
 
     /// Replaces the file whole: beside it, synced, renamed, the directory synced.
-    pub(super) fn write(&self, data: &Path) -> Result<(), RootError> {
+    pub fn write(&self, data: &Path) -> Result<(), RootError> {
         let path = Self::path(data);
         let attempt = || -> std::io::Result<()> {
             let beside = path.with_extension("json.new");

@@ -41,6 +41,9 @@ impl RootOfTrust {
             ));
         }
         self.prove_without(&seen, &deployment, &root, now)?;
+        if let Some(why) = self.needed_by_node(&root, &deployment, false)? {
+            return refused(format!("{root} is needed: {why}"));
+        }
         let mut done = Vec::new();
         for device in seen.with(&root) {
             if let Err(error) = destroy_in(device, &root) {

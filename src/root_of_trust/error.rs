@@ -1,6 +1,7 @@
 //! Why a deployment does not open, or its wraps do not change.
 use super::recovery::RecoveryError;
 use crate::devices;
+use crate::store::StoreError;
 use claviger_hsm::HsmError;
 use std::path::PathBuf;
 
@@ -34,6 +35,9 @@ pub enum RootError {
         away: bool,
         operator: bool,
     },
+    /// The copy that nodes share.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
     #[error("{0}")]
     Recovery(#[from] RecoveryError),
     /// A command that must not be followed.

@@ -12,6 +12,7 @@
 //! | `change`, `renew` | new wraps, other roots, fewer of them |
 //! | `destroy` | root keys that nothing needs any more, out of their devices |
 //! | `status`, `proofs` | what wraps what, and what of it was seen to open |
+//! | `shared` | the copy that several nodes have of `deployment.json` |
 //! | `turns` | how many requests wait for the devices |
 //! | `watch` | looking after the devices meanwhile |
 //! | `recovery` | a key outside of all devices, split among custodians |
@@ -24,6 +25,7 @@ mod open;
 mod proofs;
 pub mod recovery;
 mod renew;
+mod shared;
 mod status;
 mod turns;
 mod watch;
@@ -31,6 +33,7 @@ mod watch;
 pub use change::Changed;
 pub use deployment::{Deployment, DomainKey, Wrap};
 pub use error::RootError;
+pub use shared::{Other, Shared};
 pub use status::{DeviceStatus, DomainKeyStatus, RootStatus, WrapStatus};
 
 use crate::devices::Devices;
@@ -42,7 +45,7 @@ use claviger_hsm::{Hsm, HsmError, RootKeyId};
 use proofs::Proofs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use turns::Turns;
 use zeroize::Zeroizing;
 
@@ -60,6 +63,8 @@ pub struct RootOfTrust {
     domain_keys: BTreeMap<u32, Arc<LockedKey>>,
     /// As it is in the file.
     deployment: Mutex<Deployment>,
+    /// Where several nodes serve it.
+    shared: OnceLock<Arc<dyn Shared>>,
     /// Held by who changes the wraps: one at a time. True: no more changes are made.
     changing: Mutex<bool>,
     /// Of those that wait for a device's randomness.
@@ -139,6 +144,7 @@ impl RootOfTrust {
             cluster: deployment.cluster(),
             domain_keys,
             deployment: Mutex::new(deployment),
+            shared: OnceLock::new(),
             changing: Mutex::default(),
             turns: Turns::default(),
             proofs: Proofs::default(),
@@ -191,6 +197,16 @@ impl RootOfTrust {
     /// The key of the audit log's chain: of the oldest generation, as the log outlives generations.
     pub fn audit_key(&self) -> Key32 {
         seal::derive(self.oldest(), Label::AUDIT, &self.cluster)
+    }
+
+    /// What backups are vouched for with: of the oldest generation, as they outlive generations.
+    pub fn backup_key(&self) -> Key32 {
+        seal::derive(self.oldest(), Label::BACKUP, &self.cluster)
+    }
+
+    /// What the anchor of the store is vouched for with: of the oldest generation, likewise.
+    pub fn anchor_key(&self) -> Key32 {
+        seal::derive(self.oldest(), Label::ANCHOR, &self.cluster)
     }
 
     fn oldest(&self) -> &[u8; 32] {

@@ -142,10 +142,13 @@ impl RootOfTrust {
                         device.name
                     ));
                 }
-                None => {
-                    next.remove_root(&root);
-                    changed.removed.push(root.to_string());
-                }
+                None => match self.needed_by_node(&root, &next, false)? {
+                    Some(why) => changed.left.push(format!("{root}: {why} yet; retire it later")),
+                    None => {
+                        next.remove_root(&root);
+                        changed.removed.push(root.to_string());
+                    }
+                },
             }
         }
         let away = seen.all().filter(|(_, roots)| roots.is_err());

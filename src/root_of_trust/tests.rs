@@ -1,9 +1,9 @@
-//! Wrap sets: who opens the domain keys, and how that changes without their changing. The devices are
-//! software ones that can be taken away.
+//! Wrap sets: who opens the domain keys, and how that changes. The devices can be taken away.
 mod destroying;
 mod devices_that_go;
 mod forged;
 mod formats;
+mod shared;
 
 use super::recovery::{self, DrillProof, Seed};
 use super::*;

@@ -4,7 +4,7 @@ use super::Failure;
 use super::credentials::{self, failure, is_throttling};
 use crate::api::secretsmanager;
 use crate::authorize::Caller;
-use crate::call::{Arrival, Server};
+use crate::call::{Arrival, Entry, Server};
 use crate::functions::Function;
 use crate::secrets::{CURRENT, PENDING};
 use crate::types::{Arn, Region, SecretText};
@@ -227,20 +227,20 @@ impl SecretsClient {
         let body = Zeroizing::new(serde_json::to_vec(request).map_err(|_| broken())?);
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {
-            match self.run(entry.run, &body).await {
+            match self.run(entry, &body).await {
                 Err(fault) if is_throttling(&fault) => tokio::time::sleep(pause).await,
                 outcome => return Ok(outcome),
             }
             pause = pause.saturating_mul(2);
         }
-        Ok(self.run(entry.run, &body).await)
+        Ok(self.run(entry, &body).await)
     }
 
-    async fn run(&self, run: crate::call::Run, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    async fn run(&self, entry: &Entry, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let server = &self.server;
         server.note_access(&self.caller, secretsmanager::TABLE.signing_name, &self.region);
         let arrival = Arrival::within(&*server.random, &self.region, &self.user_agent);
-        run(server, &self.caller, &arrival, body).await.map(Zeroizing::new)
+        entry.run(server, &self.caller, &arrival, body).await.map(Zeroizing::new)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Looks each second for what is due, and works on so many runs at a time.
 use super::{Invoke, events, steps, watchdog};
 use crate::call::{OperationError, Server};
+use crate::nodes::{self, Turn, Work};
 use crate::secrets::SecretError;
 use crate::secrets::rotation::{self, DueRotation, Run, Window};
 use crate::store::StoreError;
@@ -55,21 +56,20 @@ impl Scheduler {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut work, mut waiting) = (JoinSet::new(), VecDeque::new());
-        let mut looks = 0_u32;
+        let (mut looks, mut keeps_time) = (0_u32, false);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    self.look(looks.is_multiple_of(LOOKS_PER_COUNT)).await;
+                    keeps_time = self.look(looks.is_multiple_of(LOOKS_PER_COUNT)).await;
                     looks = looks.wrapping_add(1);
-                    if waiting.is_empty() {
-                        waiting = self.ready(&BTreeSet::new()).await;
-                    }
                 }
-                Some(_) = work.join_next(), if !work.is_empty() => {
-                    if waiting.is_empty() {
-                        waiting = self.ready(&BTreeSet::new()).await;
-                    }
-                }
+                Some(_) = work.join_next(), if !work.is_empty() => {}
+            }
+            // Leases, drains and the next attempts go by the clock.
+            if !keeps_time {
+                waiting.clear();
+            } else if waiting.is_empty() {
+                waiting = self.ready(&BTreeSet::new()).await;
             }
             self.fill(&mut work, &mut waiting);
         }
@@ -77,7 +77,9 @@ impl Scheduler {
 
     /// One look, and all the work that it finds, each run once.
     pub async fn sweep(&self) {
-        self.look(true).await;
+        if !self.look(true).await {
+            return;
+        }
         let (mut work, mut seen) = (JoinSet::new(), BTreeSet::new());
         loop {
             let mut waiting = self.ready(&seen).await;
@@ -93,27 +95,49 @@ impl Scheduler {
         while work.join_next().await.is_some() {}
     }
 
-    /// Begins what is due and ends what is over.
-    async fn look(&self, count: bool) {
+    /// Begins what is due and ends what is over. Answers whether this node's clock can be gone by.
+    async fn look(&self, count: bool) -> bool {
         let server = &*self.server;
         self.begin_reattempts().await;
-        let mut changed = match self.begin_windows().await {
-            Ok(missed) => missed,
+        let now = server.clock.now();
+        let node = server.node.as_ref();
+        let keeps_time = nodes::keeps_time(node, now).await;
+        let turn = match &keeps_time {
+            Ok(true) => nodes::turn(node, &server.store, Work::RotationWindows, now).await,
+            Ok(false) => Ok(None),
+            Err(error) => Err(error.clone()),
+        };
+        let changed = match turn {
+            Ok(Some(turn)) => self.watch_windows(&turn).await,
+            Ok(None) => false,
             Err(error) => {
-                tracing::error!(%error, "cannot begin rotations that are due");
+                tracing::error!(%error, "cannot tell whose turn the windows of rotations are");
                 false
             }
         };
-        match watchdog::look(server).await {
-            Ok(missed) => changed |= missed,
-            Err(error) => tracing::error!(%error, "cannot end the watch of rotation windows"),
-        }
         if count || changed {
             match watchdog::count(server).await {
                 Ok(()) | Err(StoreError::Conflict) => {}
                 Err(error) => tracing::error!(%error, "cannot count overdue rotations"),
             }
         }
+        keeps_time.unwrap_or(false)
+    }
+
+    /// Begins and ends windows. Answers whether one was missed.
+    async fn watch_windows(&self, turn: &Turn<'_>) -> bool {
+        let mut changed = match self.begin_windows(turn).await {
+            Ok(missed) => missed,
+            Err(error) => {
+                tracing::error!(%error, "cannot begin rotations that are due");
+                false
+            }
+        };
+        match watchdog::look(&self.server, turn).await {
+            Ok(missed) => changed |= missed,
+            Err(error) => tracing::error!(%error, "cannot end the watch of rotation windows"),
+        }
+        changed
     }
 
     async fn begin_reattempts(&self) {
@@ -138,7 +162,7 @@ impl Scheduler {
     }
 
     /// Answers whether a window was over already.
-    async fn begin_windows(&self) -> Result<bool, SecretError> {
+    async fn begin_windows(&self, turn: &Turn<'_>) -> Result<bool, SecretError> {
         let server = &*self.server;
         let (mut missed, now) = (false, server.clock.now());
         let mut after: Option<Arc<DueRotation>> = None;
@@ -146,7 +170,7 @@ impl Scheduler {
             let tx = server.store.begin();
             let due = rotation::due(&tx, now, after.as_deref(), BATCH).await?;
             for one in &due {
-                match self.begin_window(one).await {
+                match self.begin_window(turn, one).await {
                     Ok(window) => missed |= matches!(window, Window::Missed(_)),
                     // The other node was first, or the secret is being changed: the next look finds it.
                     Err(error) if error.is_conflict() => {}
@@ -164,9 +188,14 @@ impl Scheduler {
         }
     }
 
-    async fn begin_window(&self, due: &DueRotation) -> Result<Window, SecretError> {
+    async fn begin_window(
+        &self,
+        turn: &Turn<'_>,
+        due: &DueRotation,
+    ) -> Result<Window, SecretError> {
         let server = &*self.server;
         let mut tx = server.store.begin();
+        turn.hold(&mut tx).await?;
         let (random, now) = (&*server.random, server.clock.now());
         let window = Run::at_window(&mut tx, due, random, now).await?;
         let event = match &window {

@@ -1,6 +1,7 @@
 //! Sees that no window passes without a rotation unnoticed.
 use super::events::{self, commit, of_secret};
 use crate::call::Server;
+use crate::nodes::Turn;
 use crate::secrets::Secret;
 use crate::secrets::rotation::{Overdue, Watch};
 use crate::store::StoreError;
@@ -9,13 +10,13 @@ use crate::store::StoreError;
 const BATCH: usize = 100;
 
 /// Ends the watch of windows that are over. Answers whether one was missed.
-pub(super) async fn look(server: &Server) -> Result<bool, StoreError> {
+pub(super) async fn look(server: &Server, turn: &Turn<'_>) -> Result<bool, StoreError> {
     let mut missed = false;
     loop {
         let over = Watch::over(&server.store.begin(), server.clock.now(), BATCH).await?;
         let mut ended = 0;
         for watch in &over {
-            match end(server, watch).await {
+            match end(server, turn, watch).await {
                 Ok(was_missed) => {
                     ended += 1;
                     missed |= was_missed;
@@ -35,8 +36,9 @@ pub(super) async fn look(server: &Server) -> Result<bool, StoreError> {
     }
 }
 
-async fn end(server: &Server, watch: &Watch) -> Result<bool, StoreError> {
+async fn end(server: &Server, turn: &Turn<'_>, watch: &Watch) -> Result<bool, StoreError> {
     let mut tx = server.store.begin();
+    turn.hold(&mut tx).await?;
     let missed = watch.end(&mut tx).await?;
     let event = missed.then(|| events::missed(server, (&watch.account, &watch.region, &watch.arn)));
     commit(server, tx, event.into_iter().collect()).await?;

@@ -147,6 +147,12 @@ impl Table {
     pub const fn name(&self) -> &'static str {
         self.0
     }
+
+    /// A table that is met by its name, by whoever reads rows of every kind. The name stays in memory
+    /// for good, so ask once for each.
+    pub fn of_name(name: &str) -> Option<Self> {
+        is_table_name(name.as_bytes()).then(|| Self(Box::leak(name.into())))
+    }
 }
 
 const fn is_table_name(mut name: &[u8]) -> bool {

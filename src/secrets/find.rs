@@ -4,7 +4,11 @@ use super::secret::{SUFFIX_CHARS, arn_of, check_name};
 use super::{FoundSecret, Secret, SecretError};
 use crate::store::{StoreError, Tx};
 use crate::types::{AccountId, Arn, Region};
+use std::borrow::Cow;
 use std::sync::Arc;
+
+/// What stands before the name in the last part of a secret's ARN.
+const PREFIX: &str = "secret:";
 
 /// Why a secret was not found, so that the caller of [`find`] can ask for permission before it says
 /// so, and tell a stranger nothing.
@@ -26,11 +30,11 @@ impl From<StoreError> for Missing {
 
 /// What a `SecretId` means.
 #[derive(Debug, PartialEq, Eq)]
-struct Target {
-    owner: AccountId,
-    name: String,
+struct Target<'a> {
+    owner: Cow<'a, AccountId>,
+    name: &'a str,
     /// The whole ARN, if the caller gave one: a secret made anew under the name is another one.
-    arn: Option<Arn>,
+    arn: Option<&'a str>,
 }
 
 /// Finds the secret in `region` that `named` means to a caller of `account`.
@@ -41,13 +45,16 @@ pub async fn find(
     named: &str,
 ) -> Result<FoundSecret, Missing> {
     let target = parse(account, region, named)?;
-    let found = Secret::load(tx, &target.owner, region, &target.name).await?;
+    let found = Secret::load(tx, &target.owner, region, target.name).await?;
     match found {
-        Some(secret) if target.arn.as_ref().is_none_or(|arn| *arn == secret.arn) => {
+        Some(secret) if target.arn.is_none_or(|arn| arn == secret.arn.as_str()) => {
             Ok(FoundSecret(secret))
         }
-        _ if target.owner != *account => Err(Missing::Foreign),
-        _ => Err(Missing::Own(target.arn.unwrap_or_else(|| asked_for(account, region, named)))),
+        _ if *target.owner != *account => Err(Missing::Foreign),
+        _ => Err(Missing::Own(match target.arn {
+            Some(arn) => arn.parse().map_err(|_| not_an_arn())?,
+            None => asked_for(account, region, named),
+        })),
     }
 }
 
@@ -58,37 +65,48 @@ fn asked_for(account: &AccountId, region: &Region, named: &str) -> Arn {
     arn_of(account, region, &format!("{name}-??????"))
 }
 
-fn parse(account: &AccountId, region: &Region, named: &str) -> Result<Target, Missing> {
+fn not_an_arn() -> Missing {
+    let text = "The SecretId is not the ARN of a secret.";
+    Missing::Failed(SecretError::InvalidParameter(text.into()))
+}
+
+fn parse<'a>(
+    account: &'a AccountId,
+    region: &Region,
+    named: &'a str,
+) -> Result<Target<'a>, Missing> {
     if !named.starts_with("arn:") {
         check_name(named).map_err(Missing::Failed)?;
-        return Ok(Target { owner: account.clone(), name: named.to_owned(), arn: None });
+        return Ok(Target { owner: Cow::Borrowed(account), name: named, arn: None });
     }
-    let invalid = || {
-        let text = "The SecretId is not the ARN of a secret.";
-        Missing::Failed(SecretError::InvalidParameter(text.into()))
+    let arn = Arn::parts(named).map_err(|_| not_an_arn())?;
+    let owner = match arn.account == account.as_str() {
+        true => Cow::Borrowed(account),
+        false => Cow::Owned(arn.account.parse().map_err(|_| not_an_arn())?),
     };
-    let arn: Arn = named.parse().map_err(|_| invalid())?;
-    let owner: AccountId = arn.account().parse().map_err(|_| invalid())?;
-    let id = id_in(&arn).ok_or_else(invalid)?;
-    check_name(id).map_err(|_| invalid())?;
-    if arn.service() != "secretsmanager" {
-        return Err(invalid());
+    let id = arn.resource.strip_prefix(PREFIX).ok_or_else(not_an_arn)?;
+    check_name(id).map_err(|_| not_an_arn())?;
+    if arn.service != "secretsmanager" {
+        return Err(not_an_arn());
     }
     // Another region's secrets, and another partition's, are not here.
-    if arn != arn_of(&owner, region, id) {
-        return Err(if owner == *account { Missing::Own(arn) } else { Missing::Foreign });
+    if (arn.partition, arn.region) != ("aws", region.as_str()) {
+        return Err(match *owner == *account {
+            true => Missing::Own(named.parse().map_err(|_| not_an_arn())?),
+            false => Missing::Foreign,
+        });
     }
     // A name that itself ends like a suffix cannot be told from a whole ARN; AWS takes it for one
     // (Secrets Manager API reference, GetSecretValue, SecretId).
-    match without_suffix(id).map(str::to_owned) {
-        Some(name) => Ok(Target { owner, name, arn: Some(arn) }),
-        None => Ok(Target { owner, name: id.to_owned(), arn: None }),
-    }
+    Ok(match without_suffix(id) {
+        Some(name) => Target { owner, name, arn: Some(named) },
+        None => Target { owner, name: id, arn: None },
+    })
 }
 
 /// What the ARN of a secret says after `secret:`.
 pub(super) fn id_in(arn: &Arn) -> Option<&str> {
-    arn.resource().strip_prefix("secret:")
+    arn.resource().strip_prefix(PREFIX)
 }
 
 /// The name in the whole ARN of a secret.
@@ -123,17 +141,20 @@ fn without_suffix(id: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::LazyLock;
 
     const OWN: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:";
     const OTHER: &str = "arn:aws:secretsmanager:eu-west-1:444455556666:secret:";
 
-    fn parsed(named: &str) -> Result<Target, Missing> {
-        parse(&"111122223333".parse().unwrap(), &"eu-west-1".parse().unwrap(), named)
+    static ACCOUNT: LazyLock<AccountId> = LazyLock::new(|| "111122223333".parse().unwrap());
+
+    fn parsed(named: &str) -> Result<Target<'_>, Missing> {
+        parse(&ACCOUNT, &"eu-west-1".parse().unwrap(), named)
     }
 
     #[test]
     fn names_and_arns() {
-        let whole = |arn: &str| Some(arn.parse::<Arn>().unwrap());
+        let whole = |arn: &str| Some(arn.to_owned());
         let cases = [
             ("prod/db".to_owned(), "111122223333", "prod/db", None),
             // A name is a name, whatever it ends in.
@@ -159,17 +180,18 @@ mod tests {
         ];
         for (named, owner, name, arn) in cases {
             let target = parsed(&named).unwrap();
-            assert_eq!((target.owner.as_str(), target.name.as_str()), (owner, name), "{named}");
-            assert_eq!(target.arn, arn, "{named}");
+            assert_eq!((target.owner.as_str(), target.name), (owner, name), "{named}");
+            assert_eq!(target.arn, arn.as_deref(), "{named}");
         }
     }
 
     #[test]
     fn elsewhere() {
-        let moved =
-            |arn: &str| parsed(&format!("{arn}db-a1B2c3").replace("eu-west-1", "us-east-1"));
-        assert!(matches!(moved(OWN), Err(Missing::Own(_))));
-        assert!(matches!(moved(OTHER), Err(Missing::Foreign)));
+        let moved = |arn: &str| {
+            parsed(&format!("{arn}db-a1B2c3").replace("eu-west-1", "us-east-1")).unwrap_err()
+        };
+        assert!(matches!(moved(OWN), Missing::Own(_)));
+        assert!(matches!(moved(OTHER), Missing::Foreign));
         let partition = format!("{OWN}db-a1B2c3").replace("arn:aws:", "arn:aws-cn:");
         assert!(matches!(parsed(&partition), Err(Missing::Own(_))));
     }

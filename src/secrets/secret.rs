@@ -10,6 +10,7 @@ use crate::seal::Table;
 use crate::store::{Page, Record, StoreError, Tx};
 use crate::types::{AccountId, Arn, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -196,6 +197,9 @@ impl Protected for FoundSecret {
     fn arn(&self) -> &str {
         self.arn.as_str()
     }
+    fn shared_arn(&self) -> SmolStr {
+        (&self.arn).into()
+    }
     fn account(&self) -> &str {
         self.account.as_str()
     }
@@ -212,7 +216,7 @@ impl Protected for FoundSecret {
     /// The condition keys that come from the secret itself (service authorization reference,
     /// "Condition keys for AWS Secrets Manager").
     fn describe(&self, conditions: &mut Conditions) {
-        conditions.add("secretsmanager:secretid", self.arn.as_str());
+        conditions.add("secretsmanager:secretid", &self.arn);
         conditions.add("secretsmanager:secretprimaryregion", self.primary_region().as_str());
         if let Some(kind) = &self.kind {
             conditions.add("secretsmanager:resource/type", kind.as_str());

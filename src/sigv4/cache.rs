@@ -18,7 +18,8 @@ const SHARDS: usize = 16;
 /// A bounded store of derived keys. Keys are wiped when they leave it.
 ///
 /// The revision is the secret's: a changed or newly given secret has another one and never hits an
-/// old key. Ask only after [`super::check_scope_and_time`], or strangers choose what is stored.
+/// old key. Ask only after [`super::check_scope_and_time`], and have only what is of one of our own
+/// regions kept, or strangers choose what is stored: a claim is not proved yet when its key is asked for.
 pub struct SigningKeyCache {
     shards: [RwLock<HashMap<u64, Arc<Entry>>>; SHARDS],
     hasher: RandomState,
@@ -61,12 +62,13 @@ impl SigningKeyCache {
     }
 
     /// The signing key for the claim's access key and scope; `secret` is asked only if it must be
-    /// derived.
+    /// derived. `keep`: whether it is kept then.
     pub fn key<S: AsRef<str>>(
         &self,
         claim: &Claim<'_>,
         revision: u64,
         secret: impl FnOnce() -> S,
+        keep: bool,
     ) -> CachedKey {
         let credential: &str = &claim.credential;
         let (hash, found) = self.find(credential, revision);
@@ -80,6 +82,9 @@ impl SigningKeyCache {
         let scope = claim.scope();
         let key = SigningKey::derive(secret().as_ref(), scope.date, scope.region, scope.service);
         let entry = Arc::new(Entry { credential: credential.into(), revision, key });
+        if !keep {
+            return CachedKey(entry);
+        }
         let mut map = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
         // Dropping all costs each key one derivation, and needs no bookkeeping on the hot path.
         if map.len() >= self.capacity / SHARDS {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use smallvec::SmallVec;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::canonical;
@@ -45,13 +46,16 @@ impl SigningKey {
         #[cfg(test)]
         SIGNED.set(SIGNED.get() + 1);
         let mut mac = self.0.clone();
+        // One piece: each costs more than its bytes.
+        let mut text: SmallVec<[u8; 256]> = SmallVec::new();
         for part in [ALGORITHM, "\n", date.as_str(), "\n", scope.date, "/", scope.region, "/"] {
-            mac.update(part.as_bytes());
+            text.extend_from_slice(part.as_bytes());
         }
         for part in [scope.service, "/", scope.terminator, "\n"] {
-            mac.update(part.as_bytes());
+            text.extend_from_slice(part.as_bytes());
         }
-        mac.update(hash);
+        text.extend_from_slice(hash);
+        mac.update(&text);
         mac.finalize().into_bytes().into()
     }
 

@@ -27,6 +27,7 @@ use crate::keys::grant::{Asked, Grant, GrantOperation, covering};
 use crate::policy::{Decision, Effect, Examined, Policy, Spoken};
 use crate::store::{StoreError, Tx};
 use crate::types::Timestamp;
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -133,8 +134,8 @@ impl Hypothetical {
 }
 
 fn answer(explained: authorize::Explained, grant: Option<Arc<Grant>>) -> Answer {
-    let text = |(key, values): (&str, &[std::borrow::Cow<'static, str>])| {
-        (key.to_owned(), values.iter().map(|value| value.clone().into_owned()).collect())
+    let text = |(key, values): (&str, &[SmolStr])| {
+        (key.to_owned(), values.iter().map(|value| value.to_string()).collect())
     };
     let facts: BTreeMap<String, Vec<String>> = explained.conditions.all().map(text).collect();
     let mut missing = BTreeMap::new();

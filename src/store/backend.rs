@@ -1,4 +1,5 @@
 //! What every store backend offers. One suite (`suite.rs`) holds all of them to it.
+use super::export::Export;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,6 +52,43 @@ impl SubAssign for Digest {
 /// commit of unknown outcome was applied.
 pub trait Witness: Send + Sync + Debug {
     fn seal(&self, digest: Digest, last: Revision) -> Bytes;
+
+    /// What was sealed. A backend with several writers adds to what another one left.
+    fn open(&self, state: &[u8]) -> Result<(Digest, Revision), StoreError>;
+}
+
+/// What was committed since some moment, by whomever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// How many groups of commits there are by now.
+    pub sequence: u64,
+    pub what: Changed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The keys of all groups that came in between.
+    Keys(Vec<Bytes>),
+    /// It is no longer known what came in between.
+    Everything,
+}
+
+/// What a backend with several writers tells of their commits.
+#[async_trait::async_trait]
+pub trait Feed: Debug + Send + Sync {
+    /// All groups after the one numbered `after`, at least those that were committed when the call
+    /// began. `Corrupt` if there are fewer groups than that.
+    async fn since(&self, after: u64) -> Result<Changes, StoreError>;
+
+    /// The group that comes next after `after`, if this process has just committed it: known without
+    /// asking.
+    fn own(&self, after: u64) -> Option<Changes>;
+
+    /// Waits until the backend says that there may be something new. May say it too often or never.
+    async fn changed(&self);
+
+    /// The highest sequence that any read of this process has come upon.
+    fn seen(&self) -> u64;
 }
 
 #[async_trait::async_trait]
@@ -77,15 +115,48 @@ pub trait Backend: Debug + Send + Sync {
     fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision);
 
     /// Visits every row's key and revision without its value (start-up verification), in key
-    /// order, in chunks, off the async threads, as of one moment.
+    /// order, in chunks, off the async threads, as of one moment. Answers the state of that moment.
     async fn for_each_row(
         &self,
         visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError>;
+    ) -> Result<Option<Bytes>, StoreError>;
+
+    /// All rows with their values and the state, of one moment, for a backup. A store that has tools
+    /// of its own for that refuses.
+    fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        let text = "this store is backed up by the tools of its database";
+        Err(StoreError::Unavailable(text.into()))
+    }
 
     /// Deletes every row and takes the digest back to zero (development reset), durably. The
     /// highest revision stays, so that none is ever used twice.
     async fn clear(&self) -> Result<(), StoreError>;
+
+    /// The revisions of these rows, in their order (absent = `Revision(0)`). A backend that is far away
+    /// answers them together.
+    async fn revisions(&self, keys: &[&[u8]]) -> Result<Vec<Revision>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.get(key).await?.map_or(Revision(0), |(revision, _)| revision));
+        }
+        Ok(found)
+    }
+
+    /// Which of several writers this is: revisions of different slots never meet. `None` if there is
+    /// one writer only.
+    fn slot(&self) -> Option<u16> {
+        None
+    }
+
+    /// `ReadOnly` if it is known beforehand that every commit would be refused until a restart.
+    fn check_writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// `None` if every commit goes through this process.
+    fn feed(&self) -> Option<Arc<dyn Feed>> {
+        None
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +170,9 @@ pub enum StoreError {
     /// A commit that ends so may or may not have been applied; it was never acknowledged.
     #[error("store unavailable: {0}")]
     Unavailable(String),
+    /// The store cannot be looked for with these settings.
+    #[error("{0}")]
+    Settings(String),
     /// What is stored cannot be read, or the engine broke over it.
     #[error("store corrupt: {0}")]
     Corrupt(String),

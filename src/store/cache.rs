@@ -75,6 +75,12 @@ impl Cache {
         }
     }
 
+    /// The revision of the record that is kept under this key.
+    pub(super) fn revision(&self, key: &[u8]) -> Option<Revision> {
+        let shard = self.shard(key);
+        shard.young.get(key).or_else(|| shard.old.get(key)).map(|(revision, _)| *revision)
+    }
+
     pub(super) fn forget(&self, key: &[u8]) {
         let mut shard = self.shard(key);
         shard.writes += 1;

@@ -1,8 +1,9 @@
 //! The embedded store: one file, one writing thread, readers that never wait for it.
 use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
 use super::engine::{Engine, Options};
+use super::export::Export;
 use super::ledger::Ledger;
-use super::writer::{Answer, Installed, Job, Writer};
+use super::writer::{Answer, Installed, Job, Stopped, Writer};
 use bytes::Bytes;
 use std::ops::Range;
 use std::path::Path;
@@ -25,6 +26,7 @@ const CHUNK_ROWS: usize = 4096;
 pub struct Embedded {
     engine: Arc<Engine>,
     installed: Installed,
+    stopped: Stopped,
     /// `None` only while dropping: the writer ends when the last sender is gone.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
@@ -39,14 +41,16 @@ impl Embedded {
 
     pub fn open_with(dir: &Path, options: Options) -> Result<Self, StoreError> {
         let engine = Arc::new(Engine::open(dir, options)?);
-        let installed = Installed::default();
+        let (installed, stopped) = (Installed::default(), Stopped::default());
         let (jobs, receiver) = mpsc::channel(QUEUE_COMMITS);
-        let writer = Writer::new(engine.clone(), receiver, installed.clone(), engine.state()?);
+        let state = engine.state()?;
+        let writer =
+            Writer::new(engine.clone(), receiver, installed.clone(), state, stopped.clone());
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run())
             .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
-        Ok(Self { engine, installed, jobs: Some(jobs), writer: Some(writer) })
+        Ok(Self { engine, installed, stopped, jobs: Some(jobs), writer: Some(writer) })
     }
 
     async fn send(&self, job: impl FnOnce(Answer) -> Job) -> Result<(), StoreError> {
@@ -118,8 +122,8 @@ impl Backend for Embedded {
     async fn for_each_row(
         &self,
         visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError> {
-        let mut snapshot = self.noticed(self.engine.snapshot())?;
+    ) -> Result<Option<Bytes>, StoreError> {
+        let (mut snapshot, state) = self.noticed(self.engine.snapshot())?;
         loop {
             let step = blocking(move || {
                 let rows = snapshot.chunk(CHUNK_ROWS)?;
@@ -127,7 +131,7 @@ impl Backend for Embedded {
             });
             let (rest, rows) = self.noticed(step.await)?;
             if rows.is_empty() {
-                return Ok(());
+                return Ok(state);
             }
             for (key, revision) in &rows {
                 visit(key, *revision);
@@ -136,8 +140,19 @@ impl Backend for Embedded {
         }
     }
 
+    fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        Ok(Box::new(self.noticed(self.engine.export())?))
+    }
+
     async fn clear(&self) -> Result<(), StoreError> {
         self.send(Job::Clear).await
+    }
+
+    fn check_writable(&self) -> Result<(), StoreError> {
+        if self.jobs.as_ref().is_none_or(mpsc::Sender::is_closed) {
+            return Err(StoreError::ReadOnly("the writer has stopped".into()));
+        }
+        self.stopped.get().map_or(Ok(()), |cause| Err(cause.clone()))
     }
 }
 

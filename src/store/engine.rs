@@ -3,6 +3,7 @@
 //! Row: key → revision (u64, big endian) ‖ value. The state row lives in a table of its own, so
 //! that no row key can reach it.
 use super::backend::{Revision, StoreError};
+use super::export::Export;
 use super::file::{self, Health, StoreFile};
 use bytes::Bytes;
 use redb::{Database, Error, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction};
@@ -96,10 +97,24 @@ impl Engine {
         })
     }
 
-    /// The rows as of now, to be walked with [`Snapshot::chunk`].
-    pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+    /// The rows as of now, to be walked with [`Snapshot::chunk`], and the state beside them.
+    pub(super) fn snapshot(&self) -> Result<(Snapshot, Option<Bytes>), StoreError> {
         self.with(|database| {
-            Ok(Snapshot { rows: database.begin_read()?.open_table(ROWS)?, after: None })
+            let reading = database.begin_read()?;
+            let state = reading.open_table(STATE)?;
+            let state = state.get(())?.map(|bytes| Bytes::copy_from_slice(bytes.value()));
+            Ok((Snapshot { rows: reading.open_table(ROWS)?, after: None }, state))
+        })
+    }
+
+    /// The rows and the state as of now, with the values.
+    pub(super) fn export(&self) -> Result<Walk, StoreError> {
+        self.with(|database| {
+            let transaction = database.begin_read()?;
+            let rows = Snapshot { rows: transaction.open_table(ROWS)?, after: None };
+            let state = transaction.open_table(STATE)?;
+            let state = state.get(())?.map(|bytes| Bytes::copy_from_slice(bytes.value()));
+            Ok(Walk { rows, state })
         })
     }
 
@@ -123,6 +138,9 @@ impl Engine {
     /// Refuses a write that might fill the disk half-way: an engine that ran out of space in the
     /// middle can no longer read either, until it is reopened.
     pub(super) fn require_room(&self, bytes: u64) -> Result<(), StoreError> {
+        if crate::failpoints::store_is_full() {
+            return Err(StoreError::Full("the torture says so".into()));
+        }
         // Where the question has no answer, the write itself will find out.
         let Ok(volume) = rustix::fs::statvfs(&self.path) else { return Ok(()) };
         let free = volume.f_bavail.saturating_mul(volume.f_frsize);
@@ -189,6 +207,50 @@ impl Snapshot {
                 return Err(StoreError::Corrupt("rows are out of order".into()));
             }
             self.after = Some(last.clone());
+        }
+        Ok(found)
+    }
+}
+
+/// One consistent view of the rows with their values, and of the state.
+pub(super) struct Walk {
+    rows: Snapshot,
+    state: Option<Bytes>,
+}
+
+impl std::fmt::Debug for Walk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Walk").finish_non_exhaustive()
+    }
+}
+
+impl Export for Walk {
+    fn state(&self) -> Option<&Bytes> {
+        self.state.as_ref()
+    }
+
+    fn next(&mut self, bytes: usize) -> Result<Vec<(Bytes, Revision, Bytes)>, StoreError> {
+        let Snapshot { rows, after } = &mut self.rows;
+        let (mut found, mut size) = (Vec::new(), 0);
+        guarded(|| {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            for row in rows.range::<&[u8]>((from, Bound::Unbounded))? {
+                let (key, row) = row?;
+                let (revision, value) = parse(row.value())?;
+                size += key.value().len() + value.len();
+                found.push((Bytes::copy_from_slice(key.value()), revision, value));
+                if size >= bytes {
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        if let Some((last, ..)) = found.last() {
+            // An engine that walks in circles over a damaged file must not fill a disk.
+            if after.as_ref().is_some_and(|after| after[..] >= last[..]) {
+                return Err(StoreError::Corrupt("rows are out of order".into()));
+            }
+            *after = Some(last.to_vec());
         }
         Ok(found)
     }

@@ -100,9 +100,12 @@ async fn a_failed_sync_stops_all_writing_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let store = witnessed(dir.path());
     put(&store, "before", 1).await.unwrap();
+    store.check_writable().unwrap();
     store.faults().syncs.store(1, Ordering::SeqCst);
     let failed = put(&store, "lost", 2).await;
     assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
+    let stopped = store.check_writable();
+    assert!(matches!(stopped, Err(StoreError::ReadOnly(_))), "{stopped:?}");
     // The disk works again, and the kernel would say so; the store must not believe it.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     for revision in 3..6 {
@@ -124,6 +127,7 @@ async fn a_failed_write_heals_when_there_is_space_again() {
     store.faults().writes.store(1, Ordering::SeqCst);
     let failed = put(&store, "lost", 2).await;
     assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
+    store.check_writable().unwrap();
     put(&store, "after", 3).await.unwrap();
     assert!(store.get(b"before").await.unwrap().is_some());
     // Whatever became of the failed one, the digest knows.

@@ -4,6 +4,7 @@
 //! moment; a failed sync is not, because the kernel may have dropped the pages and will call the
 //! next sync a success. So this layer tells the writer which of the two it was.
 use super::backend::StoreError;
+use crate::failpoints::{self, Point};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
@@ -118,7 +119,8 @@ impl StorageBackend for StoreFile {
         #[cfg(test)]
         let synced = self.health.faults.on_sync().and_then(|()| self.file.sync_data());
         #[cfg(not(test))]
-        let synced = self.file.sync_data();
+        let synced = failpoints::strike(Point::StoreSync).and_then(|()| self.file.sync_data());
+        failpoints::reach(Point::StoreSynced);
         if synced.is_err() {
             self.health.sync_failed.store(true, Ordering::Release);
         }
@@ -128,6 +130,7 @@ impl StorageBackend for StoreFile {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         #[cfg(test)]
         self.health.faults.on_write()?;
+        failpoints::strike(Point::StoreWrite)?;
         self.file.write(offset, data)
     }
 

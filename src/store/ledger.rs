@@ -1,5 +1,5 @@
 //! The running digest a backend keeps for its caller, and the seal it stores with every group.
-use super::backend::{Commit, Digest, Revision, Witness};
+use super::backend::{Commit, Digest, Revision, StoreError, Witness};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -27,6 +27,16 @@ impl Ledger {
 
     pub(super) fn cleared(&self) -> Self {
         Self { digest: Digest::default(), ..self.clone() }
+    }
+
+    /// What a sealed state stands for.
+    pub(super) fn opened(&self, state: &[u8]) -> Result<Self, StoreError> {
+        let (digest, last) = self.witness.open(state)?;
+        Ok(Self { digest, last, ..self.clone() })
+    }
+
+    pub(super) fn last(&self) -> Revision {
+        self.last
     }
 
     pub(super) fn seal(&self) -> Bytes {

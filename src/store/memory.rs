@@ -86,17 +86,16 @@ impl Backend for Memory {
     async fn for_each_row(
         &self,
         visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError> {
-        let rows: Vec<_> = self
-            .contents()
-            .rows
-            .iter()
-            .map(|(key, (revision, _))| (key.clone(), *revision))
-            .collect();
+    ) -> Result<Option<Bytes>, StoreError> {
+        let (rows, state) = {
+            let contents = self.contents();
+            let rows = contents.rows.iter().map(|(key, (revision, _))| (key.clone(), *revision));
+            (rows.collect::<Vec<_>>(), contents.state.clone())
+        };
         for (key, revision) in &rows {
             visit(key, *revision);
         }
-        Ok(())
+        Ok(state)
     }
 
     async fn clear(&self) -> Result<(), StoreError> {

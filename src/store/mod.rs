@@ -7,9 +7,13 @@ mod backend;
 mod cache;
 mod embedded;
 mod engine;
+mod export;
 mod file;
+mod knowledge;
 mod ledger;
 mod memory;
+mod numbers;
+pub mod postgres;
 mod record;
 mod sealed;
 mod tx;
@@ -22,11 +26,15 @@ mod fault_tests;
 #[cfg(test)]
 mod flip_tests;
 #[cfg(test)]
+mod prove_tests;
+#[cfg(test)]
 mod suite;
 
-pub use backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+pub use backend::{Backend, Changed, Changes, Commit, Digest, Feed, Revision, StoreError, Witness};
 pub use embedded::Embedded;
 pub use engine::Options;
+pub use export::{Export, Exported, Loader, RowCheck, SealedRow};
+pub use knowledge::Freshness;
 pub use memory::Memory;
 pub use record::{Record, row_key};
 pub use sealed::RowKeys;
@@ -34,17 +42,26 @@ pub use tx::{Page, Tx};
 
 use crate::random::Random;
 use cache::Cache;
+use knowledge::Follower;
 use sealed::Sealed;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::task::AbortHandle;
 
 /// The store of one deployment: sealed rows, cached records, transactions.
 #[derive(Debug)]
 pub struct Store {
     sealed: Sealed,
-    cache: Cache,
-    commits: Commits,
+    cache: Arc<Cache>,
+    commits: Arc<Commits>,
+    /// Where others write too.
+    follower: Option<Arc<Follower>>,
+    following: Option<AbortHandle>,
 }
+
+/// How old the knowledge of other nodes' commits may get, unless the configuration says otherwise.
+const STALENESS: Duration = Duration::from_secs(1);
 
 /// Counts this process's commits, so that a reading transaction can see at a glance that nothing
 /// has changed since it began.
@@ -66,9 +83,17 @@ impl Commits {
         let finished = self.finished.load(Ordering::SeqCst);
         (self.started.load(Ordering::SeqCst) == finished).then_some(finished)
     }
-    fn none_since(&self, began: Option<u64>) -> bool {
-        began == Some(self.started.load(Ordering::SeqCst))
+    fn none_since(&self, began: u64) -> bool {
+        began == self.started.load(Ordering::SeqCst)
     }
+}
+
+/// A moment at which what is in memory was all of one moment.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    commits: u64,
+    /// The number of groups that any read had come upon; 0 where there is one writer only.
+    seen: u64,
 }
 
 impl Store {
@@ -80,18 +105,86 @@ impl Store {
         random: Arc<dyn Random>,
         new: bool,
     ) -> Result<Self, StoreError> {
-        let sealed = Sealed::open(backend, keys, random, new).await?;
-        Ok(Self { sealed, cache: Cache::default(), commits: Commits::default() })
+        Self::open_with(backend, keys, random, new, STALENESS).await
     }
 
-    /// Begins a transaction: reads see what is committed, writes stay inside until `commit`.
+    /// The same. `staleness`: how old the knowledge of what other nodes commit may get.
+    pub async fn open_with(
+        backend: Arc<dyn Backend>,
+        keys: Arc<RowKeys>,
+        random: Arc<dyn Random>,
+        new: bool,
+        staleness: Duration,
+    ) -> Result<Self, StoreError> {
+        let feed = backend.feed();
+        let sealed = Sealed::open(backend, keys, random, new).await?;
+        let (cache, commits) = (Arc::new(Cache::default()), Arc::new(Commits::default()));
+        let follower = feed
+            .map(|feed| Arc::new(Follower::new(feed, cache.clone(), commits.clone(), staleness)));
+        let mut following = None;
+        if let Some(follower) = &follower {
+            follower.catch_up().await?;
+            following = Some(tokio::spawn(follower.clone().run()).abort_handle());
+        }
+        Ok(Self { sealed, cache, commits, follower, following })
+    }
+
+    /// Begins a transaction: reads see all that was committed before, writes stay inside until
+    /// `commit`.
     pub fn begin(&self) -> Tx<'_> {
-        Tx::new(self, self.commits.quiet())
+        self.begin_with(Freshness::Latest)
+    }
+
+    /// One whose reads may be as old as `freshness` says. What it writes is checked all the same.
+    pub fn begin_with(&self, freshness: Freshness) -> Tx<'_> {
+        Tx::new(self, freshness)
+    }
+
+    /// How old the knowledge of other nodes' commits is. `None` where there are no others.
+    pub fn knowledge_age(&self) -> Option<Duration> {
+        self.follower.as_ref().map(|follower| follower.age())
+    }
+
+    /// Whether calls can be answered from memory: knowledge is younger than the bound.
+    pub fn is_current(&self) -> bool {
+        self.follower.as_ref().is_none_or(|follower| follower.is_within_bound())
+    }
+
+    fn quiet(&self) -> Option<Quiet> {
+        let commits = self.commits.quiet()?;
+        let Some(follower) = &self.follower else { return Some(Quiet { commits, seen: 0 }) };
+        // Else rows from memory and rows from the database would be of different moments: also among
+        // those in memory, where each stays that a call has loaded.
+        let seen = follower.seen();
+        (follower.applied() == seen).then_some(Quiet { commits, seen })
+    }
+
+    fn none_since(&self, began: Option<Quiet>) -> bool {
+        began.is_some_and(|began| {
+            let seen = self.follower.as_ref().map_or(0, |follower| follower.seen());
+            self.commits.none_since(began.commits) && seen == began.seen
+        })
+    }
+
+    /// Names what is in the store at present, for whoever keeps what was made of it: it is another one
+    /// after any commit. None while a commit is under way, or too old knowledge must be renewed first.
+    pub fn state_number(&self) -> Option<u64> {
+        self.commits.quiet().filter(|_| self.is_current())
+    }
+
+    /// Fails if the store has given up writing until it is opened anew.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.sealed.check_writable()
     }
 
     /// The highest revision that this store has acknowledged.
     pub fn acknowledged(&self) -> u64 {
         self.sealed.acknowledged()
+    }
+
+    /// All rows as of now, still sealed, for a backup. Commits go on meanwhile.
+    pub fn export(&self) -> Result<Exported, StoreError> {
+        self.sealed.export()
     }
 
     /// Deletes everything. Only `claviger dev` offers it.
@@ -101,5 +194,13 @@ impl Store {
         self.cache.clear();
         self.commits.finish();
         outcome
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! So an edited or swapped row does not open, and a row that was put back, removed or added does
 //! not match the sum: it is detected, never believed.
 use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+use super::export::Exported;
+use super::numbers::Numbers;
 use crate::memory::LockedKey;
 use crate::random::Random;
 use crate::seal::row::{self, Place, Row};
@@ -13,6 +15,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
+
+/// Half of what a database can hold. So many commits are never made.
+const HIGHEST: Revision = Revision(1 << 62);
 
 /// The table of the one row that is none: the running sum.
 const STATE: Table = Table::new("state");
@@ -69,7 +74,7 @@ impl RowKeys {
         Ok(row::seal(row_key.expose(), self.newest, &place, random, value).into())
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         table: Table,
         key: &[u8],
@@ -90,7 +95,7 @@ impl RowKeys {
     }
 
     /// A row's share of the running sum.
-    fn mark(&self, key: &[u8], revision: Revision) -> Digest {
+    pub(super) fn mark(&self, key: &[u8], revision: Revision) -> Digest {
         if revision == Revision(0) {
             return Digest::default();
         }
@@ -119,9 +124,13 @@ impl Witness for StateSeal {
         // does not open is refused at the next start, which is the safe way to be wrong.
         self.keys.seal(STATE, b"", Revision(0), &*self.random, &state).unwrap_or_default()
     }
+
+    fn open(&self, state: &[u8]) -> Result<(Digest, Revision), StoreError> {
+        read_state(&self.keys, state)
+    }
 }
 
-fn read_state(keys: &RowKeys, sealed: &[u8]) -> Result<(Digest, Revision), StoreError> {
+pub(super) fn read_state(keys: &RowKeys, sealed: &[u8]) -> Result<(Digest, Revision), StoreError> {
     let state = keys.open(STATE, b"", Revision(0), sealed)?;
     let mut words = state.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes));
     let mut next = || words.next().unwrap_or_default();
@@ -148,8 +157,7 @@ pub(super) struct Sealed {
     backend: Arc<dyn Backend>,
     keys: Arc<RowKeys>,
     random: Arc<dyn Random>,
-    /// The revision of the next commit. One that conflicted is never used again.
-    next: AtomicU64,
+    numbers: Numbers,
     /// The highest revision that was acknowledged.
     acknowledged: AtomicU64,
 }
@@ -162,13 +170,13 @@ impl Sealed {
         new: bool,
     ) -> Result<Self, StoreError> {
         let (mut found, mut rows) = (Digest::default(), 0_u64);
-        backend
+        let state = backend
             .for_each_row(&mut |key, revision| {
                 found += keys.mark(key, revision);
                 rows += 1;
             })
             .await?;
-        let (digest, last) = match backend.state().await? {
+        let (digest, last) = match state {
             Some(state) => read_state(&keys, &state)?,
             None if new && rows == 0 => (Digest::default(), Revision(0)),
             None => {
@@ -187,16 +195,10 @@ impl Sealed {
         // Not simply the next one: a commit that a crash undid had revisions too, and its rows must
         // not pass for those of another commit.
         let skip = u32::from_be_bytes((&*random as &dyn Random).bytes());
-        let next = last.0 + 1 + u64::from(skip);
+        let numbers = Numbers::new(backend.slot(), last, skip);
         let seal = StateSeal { keys: keys.clone(), random: random.clone() };
         backend.install(Arc::new(seal), digest, last);
-        Ok(Self {
-            backend,
-            keys,
-            random,
-            next: AtomicU64::new(next),
-            acknowledged: AtomicU64::new(last.0),
-        })
+        Ok(Self { backend, keys, random, numbers, acknowledged: AtomicU64::new(last.0) })
     }
 
     pub(super) async fn get(
@@ -207,13 +209,17 @@ impl Sealed {
         match self.backend.get(key).await? {
             None => Ok(None),
             Some((revision, sealed)) => {
-                Ok(Some((revision, self.keys.open(table, key, revision, &sealed)?)))
+                let value = self.keys.open(table, key, revision, &sealed)?;
+                // Not before: anybody can write a number into a database.
+                self.numbers.saw(revision);
+                Ok(Some((revision, value)))
             }
         }
     }
 
-    pub(super) async fn revision(&self, key: &Bytes) -> Result<Revision, StoreError> {
-        Ok(self.backend.get(key).await?.map_or(Revision(0), |(revision, _)| revision))
+    /// What the store has now, in the order of the keys.
+    pub(super) async fn revisions(&self, keys: &[&[u8]]) -> Result<Vec<Revision>, StoreError> {
+        self.backend.revisions(keys).await
     }
 
     pub(super) async fn scan(
@@ -237,7 +243,15 @@ impl Sealed {
         read: BTreeMap<Bytes, Revision>,
         rows: BTreeMap<Bytes, Written>,
     ) -> Result<Revision, StoreError> {
-        let revision = Revision(self.next.fetch_add(1, Ordering::SeqCst));
+        for revision in read.values() {
+            // Those of rows that were not opened are only the database's word.
+            if *revision > HIGHEST {
+                let text = format!("a row's revision is {}, which nobody has reached", revision.0);
+                return Err(StoreError::Corrupt(text));
+            }
+            self.numbers.saw(*revision);
+        }
+        let revision = self.numbers.next();
         let (mut delta, mut write) = (Digest::default(), BTreeMap::new());
         for (key, Written { table, value }) in rows {
             delta -= self.keys.mark(&key, read.get(&key).copied().unwrap_or_default());
@@ -269,9 +283,11 @@ impl Sealed {
         for proof in proofs {
             let holds = match self.get(proof.table, &proof.key).await? {
                 Some((found, value)) if found == revision => *value == *proof.value,
-                // A later commit may have replaced or deleted it; an earlier state may not be back.
-                Some((found, _)) => found > revision,
-                None => self.acknowledged() > revision.0,
+                Some((found, _)) if found > revision => true,
+                // A later commit may have deleted it, and one of another writer made it anew that knew
+                // nothing of either. A single writer's revisions only grow: an earlier state is back.
+                Some(_) => self.backend.slot().is_some() && self.last().await? > revision,
+                None => self.acknowledged() > revision.0 || self.last().await? > revision,
             };
             if !holds {
                 let table = proof.table.name();
@@ -280,6 +296,27 @@ impl Sealed {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn export(&self) -> Result<Exported, StoreError> {
+        let rows = self.backend.export()?;
+        let state = rows.state().cloned().ok_or_else(|| {
+            StoreError::Unavailable("nothing was ever written to the store".into())
+        })?;
+        let (_, revision) = read_state(&self.keys, &state)?;
+        Ok(Exported { rows, state, revision })
+    }
+
+    /// The highest revision of any writer.
+    async fn last(&self) -> Result<Revision, StoreError> {
+        match self.backend.state().await? {
+            Some(state) => Ok(read_state(&self.keys, &state)?.1),
+            None => Ok(Revision(0)),
+        }
+    }
+
+    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        self.backend.check_writable()
     }
 
     pub(super) async fn clear(&self) -> Result<(), StoreError> {

@@ -16,6 +16,10 @@ impl Witness for Open {
         let words = digest.0.into_iter().chain([last.0, nonce]);
         words.flat_map(u64::to_be_bytes).collect()
     }
+
+    fn open(&self, state: &[u8]) -> Result<(Digest, Revision), StoreError> {
+        Ok(unseal(state))
+    }
 }
 
 pub(super) fn unseal(state: &[u8]) -> (Digest, Revision) {
@@ -88,6 +92,9 @@ async fn visibility(store: &dyn Backend) {
     store.commit(commit(9, &[("a", 7)], &[("a", Some("2"))])).await.unwrap();
     assert_eq!(store.get(b"a").await, Ok(row(9, "2")), "a row carries its own commit's revision");
     assert_eq!(store.get(b"b").await, Ok(row(7, "")));
+    let several: [&[u8]; 4] = [b"b", b"absent", b"a", b"b"];
+    let revisions = [7, 0, 9, 7].map(Revision);
+    assert_eq!(store.revisions(&several).await.unwrap(), revisions);
     store.commit(commit(10, &[("a", 9)], &[("a", None)])).await.unwrap();
     assert_eq!(store.get(b"a").await, Ok(None));
     store.commit(commit(11, &[("a", 0)], &[("a", None)])).await.unwrap();
@@ -259,30 +266,30 @@ async fn every_row_is_visited(store: &dyn Backend) {
 }
 
 /// Every property, each in a store of its own.
-async fn suite(make: impl Fn() -> Arc<dyn Backend>) {
-    visibility(&*make()).await;
-    conflicts(&*make()).await;
-    a_refused_commit_leaves_nothing(&*make()).await;
-    scans(&*make()).await;
-    nothing_is_lost_between_writers(make()).await;
-    the_state_follows_the_witness(&*make()).await;
-    clearing(&*make()).await;
-    every_row_is_visited(&*make()).await;
+pub(super) async fn suite(make: impl AsyncFn() -> Arc<dyn Backend>) {
+    visibility(&*make().await).await;
+    conflicts(&*make().await).await;
+    a_refused_commit_leaves_nothing(&*make().await).await;
+    scans(&*make().await).await;
+    nothing_is_lost_between_writers(make().await).await;
+    the_state_follows_the_witness(&*make().await).await;
+    clearing(&*make().await).await;
+    every_row_is_visited(&*make().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory() {
-    suite(|| Arc::new(Memory::default())).await;
+    suite(async || Arc::new(Memory::default()) as Arc<dyn Backend>).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn embedded() {
     let dir = tempfile::tempdir().unwrap();
     let next = AtomicU64::new(0);
-    suite(|| {
+    suite(async || {
         let dir = dir.path().join(next.fetch_add(1, Ordering::Relaxed).to_string());
         std::fs::create_dir(&dir).unwrap();
-        Arc::new(Embedded::open(&dir).unwrap())
+        Arc::new(Embedded::open(&dir).unwrap()) as Arc<dyn Backend>
     })
     .await;
 }

@@ -1,12 +1,14 @@
 //! One call's view of the store: remembers what it read, keeps its writes until `commit`.
 use super::cache::Cached;
+use super::knowledge::Freshness;
 use super::record::{parts, row_key, under};
 use super::sealed::{Proof, Written};
-use super::{Record, Revision, Store, StoreError};
+use super::{Quiet, Record, Revision, Store, StoreError};
 use crate::seal::Table;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zeroize::Zeroizing;
 
 /// An optimistic transaction. It commits only if nothing that it read has changed since; the
@@ -14,8 +16,11 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct Tx<'s> {
     store: &'s Store,
-    /// What the store's count of commits was when this transaction began, if none was under way.
-    began: Option<u64>,
+    freshness: Freshness,
+    /// Whether all that was committed before this transaction began is known here.
+    latest: AtomicBool,
+    /// What the store knew when this transaction began, if it was of one moment.
+    began: Option<Quiet>,
     read: BTreeMap<Bytes, Revision>,
     write: BTreeMap<Bytes, Write>,
 }
@@ -62,8 +67,29 @@ pub struct Page<R, Name = String> {
 }
 
 impl<'s> Tx<'s> {
-    pub(super) fn new(store: &'s Store, began: Option<u64>) -> Self {
-        Self { store, began, read: BTreeMap::new(), write: BTreeMap::new() }
+    pub(super) fn new(store: &'s Store, freshness: Freshness) -> Self {
+        Self {
+            store,
+            freshness,
+            latest: AtomicBool::new(false),
+            began: store.quiet(),
+            read: BTreeMap::new(),
+            write: BTreeMap::new(),
+        }
+    }
+
+    /// Before a record is taken from memory: whether memory is fresh enough for it.
+    async fn be_fresh(&self) -> Result<(), StoreError> {
+        let Some(follower) = &self.store.follower else { return Ok(()) };
+        match self.freshness {
+            Freshness::Bounded => follower.within_bound().await,
+            Freshness::Latest if self.latest.load(Ordering::Relaxed) => Ok(()),
+            Freshness::Latest => {
+                follower.catch_up().await?;
+                self.latest.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 
     pub async fn get<R: Record>(&mut self, key: &[&str]) -> Result<Option<Arc<R>>, StoreError> {
@@ -71,6 +97,7 @@ impl<'s> Tx<'s> {
         if let Some(write) = self.write.get(&key) {
             return write.pending.as_ref().map(|p| typed(p.value.clone())).transpose();
         }
+        self.be_fresh().await?;
         let ticket = match self.store.cache.find(&key) {
             Ok((revision, value)) => {
                 self.note(&key, revision)?;
@@ -93,12 +120,15 @@ impl<'s> Tx<'s> {
     /// The record as a listing sees it: what is committed, not what this transaction wrote, and not
     /// part of what `commit` checks.
     pub async fn peek<R: Record>(&self, key: &[&str]) -> Result<Option<Arc<R>>, StoreError> {
+        // Here, so that the next one need not ask again.
+        self.be_fresh().await?;
         self.apart().get(key).await
     }
 
     /// One beside this one, whose reads are no part of what `commit` checks.
     pub(crate) fn apart(&self) -> Self {
-        Self::new(self.store, self.began)
+        let latest = AtomicBool::new(self.latest.load(Ordering::Relaxed));
+        Self { latest, began: self.began, ..Self::new(self.store, self.freshness) }
     }
 
     /// The records whose keys begin with `prefix` and whose last part comes after `after`, up to
@@ -193,11 +223,12 @@ impl<'s> Tx<'s> {
         if self.write.is_empty() {
             return self.still_holds().await;
         }
-        for key in self.write.keys() {
-            if !self.read.contains_key(key) {
-                let revision = store.sealed.revision(key).await?;
-                self.read.insert(key.clone(), revision);
-            }
+        let blind: Vec<Bytes> =
+            self.write.keys().filter(|key| !self.read.contains_key(*key)).cloned().collect();
+        if !blind.is_empty() {
+            let keys: Vec<&[u8]> = blind.iter().map(|key| &**key).collect();
+            let revisions = store.sealed.revisions(&keys).await?;
+            self.read.extend(blind.into_iter().zip(revisions));
         }
         let written: Vec<Bytes> = self.write.keys().cloned().collect();
         let proofs = self.proofs();
@@ -223,6 +254,10 @@ impl<'s> Tx<'s> {
             store.cache.forget(key);
         }
         store.commits.finish();
+        if let (Err(StoreError::Conflict), Some(follower)) = (&outcome, &store.follower) {
+            // The next attempt finds out for itself if this fails.
+            let _ = follower.catch_up().await;
+        }
         outcome
     }
 
@@ -238,17 +273,32 @@ impl<'s> Tx<'s> {
     }
 
     async fn still_holds(&self) -> Result<(), StoreError> {
-        if self.read.len() < 2 || self.store.commits.none_since(self.began) {
+        if self.read.len() < 2 || self.store.none_since(self.began) || self.is_still_known() {
             return Ok(());
         }
-        for (key, revision) in &self.read {
-            // Not from the cache: a commit that is under way has not told it yet.
-            if self.store.sealed.revision(key).await? != *revision {
+        let keys: Vec<&[u8]> = self.read.keys().map(|key| &**key).collect();
+        // Not from the cache: a commit that is under way has not told it yet.
+        let revisions = self.store.sealed.revisions(&keys).await?;
+        let mut outcome = Ok(());
+        for ((key, revision), now) in self.read.iter().zip(revisions) {
+            if now != *revision {
                 self.store.cache.forget(key);
-                return Err(StoreError::Conflict);
+                outcome = Err(StoreError::Conflict);
             }
         }
-        Ok(())
+        outcome
+    }
+
+    /// Where others write too: whether all that was read is still in memory, and memory is of one
+    /// moment. Own commits that are under way are in it when the follower has come to them.
+    fn is_still_known(&self) -> bool {
+        let Some(follower) = &self.store.follower else { return false };
+        let applied = follower.applied();
+        let same = |(key, revision): (&Bytes, &Revision)| {
+            self.store.cache.revision(key) == Some(*revision)
+        };
+        // In this order: what had changed a row in between would have been seen before it was applied.
+        self.read.iter().all(same) && follower.seen() == applied && follower.applied() == applied
     }
 
     /// A key read twice must not have moved in between.

@@ -5,9 +5,10 @@
 use super::backend::{Commit, StoreError};
 use super::engine::{self, Engine, ROWS, STATE};
 use super::ledger::Ledger;
+use crate::failpoints::{self, Point};
 use bytes::Bytes;
 use redb::{Error, ReadableTable, Table, WriteTransaction};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,6 +38,9 @@ pub(super) enum Job {
 /// A ledger that waits to be taken over by the writer.
 pub(super) type Installed = Arc<Mutex<Option<Ledger>>>;
 
+/// Why nothing may be written any more, once that is so.
+pub(super) type Stopped = Arc<OnceLock<StoreError>>;
+
 #[derive(Debug)]
 enum Condition {
     Sound,
@@ -46,7 +50,7 @@ enum Condition {
         tried: Option<Instant>,
         cause: StoreError,
     },
-    /// Nothing may be written any more.
+    /// Nothing may be written any more: for good.
     Stopped(StoreError),
 }
 
@@ -58,6 +62,7 @@ pub(super) struct Writer {
     /// The state bytes of the last group known to be durable.
     state: Option<Bytes>,
     condition: Condition,
+    stopped: Stopped,
     held: Option<Job>,
 }
 
@@ -67,6 +72,7 @@ impl Writer {
         jobs: mpsc::Receiver<Job>,
         installed: Installed,
         state: Option<Bytes>,
+        stopped: Stopped,
     ) -> Self {
         Self {
             engine,
@@ -75,6 +81,7 @@ impl Writer {
             ledger: None,
             state,
             condition: Condition::Sound,
+            stopped,
             held: None,
         }
     }
@@ -86,7 +93,10 @@ impl Writer {
                 Job::Commit(commit, answer) => {
                     let (commits, answers) = self.gather(commit, answer);
                     self.take_installed();
-                    for (answer, outcome) in answers.into_iter().zip(self.commit(&commits)) {
+                    failpoints::reach(Point::StoreGroup);
+                    let outcomes = self.commit(&commits);
+                    failpoints::reach(Point::StoreCommitted);
+                    for (answer, outcome) in answers.into_iter().zip(outcomes) {
                         // Whoever no longer listens has given up waiting, not the commit.
                         let _ = answer.send(outcome);
                     }
@@ -201,16 +211,25 @@ impl Writer {
     }
 
     fn fail(&mut self, cause: StoreError, attempt: Option<(Ledger, Bytes)>) {
-        self.condition = if self.engine.health.sync_failed() {
+        if self.engine.health.sync_failed() {
             // The kernel may have dropped what it could not write: only a restart, which reads
             // the disk and not our memory, can tell what is there.
-            Condition::Stopped(StoreError::ReadOnly(format!("a sync failed: {cause}")))
+            self.stop(format!("a sync failed: {cause}"));
         } else if matches!(cause, StoreError::Corrupt(_)) {
             // Writing on would spread the damage.
-            Condition::Stopped(StoreError::ReadOnly(cause.to_string()))
+            self.stop(cause.to_string());
         } else {
-            Condition::Unsettled { attempt, tried: None, cause }
-        };
+            self.condition = Condition::Unsettled { attempt, tried: None, cause };
+        }
+    }
+
+    fn stop(&mut self, why: String) -> StoreError {
+        tracing::error!(why, "the store takes no further writes");
+        let cause = StoreError::ReadOnly(why);
+        // The first reason stands.
+        let _ = self.stopped.set(cause.clone());
+        self.condition = Condition::Stopped(cause.clone());
+        cause
     }
 
     fn heal(&mut self) {
@@ -255,9 +274,7 @@ impl Writer {
         if attempt.as_ref().is_some_and(|(_, seal)| now.as_ref() == Some(seal)) {
             self.adopt(attempt);
         } else if now != self.state {
-            let cause = StoreError::ReadOnly("the store changed while it was reopened".into());
-            self.condition = Condition::Stopped(cause.clone());
-            return Err(cause);
+            return Err(self.stop("the store changed while it was reopened".into()));
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! AWS account ids.
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::fmt;
 
 /// Twelve decimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AccountId(String);
+pub struct AccountId(SmolStr);
 
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is not an account id: twelve digits are wanted")]
@@ -20,22 +21,22 @@ impl AccountId {
 impl TryFrom<String> for AccountId {
     type Error = InvalidAccountId;
     fn try_from(s: String) -> Result<Self, InvalidAccountId> {
-        if s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit()) {
-            Ok(Self(s))
-        } else {
-            Err(InvalidAccountId(s))
-        }
+        s.parse()
     }
 }
 impl std::str::FromStr for AccountId {
     type Err = InvalidAccountId;
     fn from_str(s: &str) -> Result<Self, InvalidAccountId> {
-        s.to_owned().try_into()
+        if s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(s.into()))
+        } else {
+            Err(InvalidAccountId(s.to_owned()))
+        }
     }
 }
 impl From<AccountId> for String {
     fn from(id: AccountId) -> Self {
-        id.0
+        id.0.into()
     }
 }
 impl fmt::Display for AccountId {

@@ -1,11 +1,23 @@
 //! Amazon Resource Names.
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use smol_str::SmolStr;
 use std::fmt;
 
 /// `arn:partition:service:region:account:resource`, kept as its text and cut where the colons are.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Arn(String);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Arn(SmolStr);
+
+/// The parts of an ARN behind `arn:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArnParts<'a> {
+    pub partition: &'a str,
+    pub service: &'a str,
+    pub region: &'a str,
+    pub account: &'a str,
+    /// What follows the fifth colon, colons included.
+    pub resource: &'a str,
+}
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid arn {0}")]
@@ -14,7 +26,22 @@ pub struct InvalidArn(pub String);
 impl Arn {
     /// An ARN in the partition `aws`.
     pub fn new(service: &str, region: &str, account: &str, resource: &str) -> Self {
-        Self(format!("arn:aws:{service}:{region}:{account}:{resource}"))
+        let parts = ["arn:aws:", service, ":", region, ":", account, ":", resource];
+        Self(parts.concat().into())
+    }
+    /// What an ARN in text says, without keeping it.
+    pub fn parts(text: &str) -> Result<ArnParts<'_>, InvalidArn> {
+        let invalid = || InvalidArn(text.to_owned());
+        let mut parts = text.splitn(6, ':');
+        let mut next = || parts.next().ok_or_else(invalid);
+        let prefix = next()?;
+        let (partition, service, region) = (next()?, next()?, next()?);
+        let (account, resource) = (next()?, next()?);
+        if prefix == "arn" && !text.contains('\0') {
+            Ok(ArnParts { partition, service, region, account, resource })
+        } else {
+            Err(invalid())
+        }
     }
     pub fn as_str(&self) -> &str {
         &self.0
@@ -41,19 +68,30 @@ impl Arn {
 impl TryFrom<String> for Arn {
     type Error = InvalidArn;
     fn try_from(s: String) -> Result<Self, InvalidArn> {
-        let whole = s.splitn(6, ':').count() == 6 && s.starts_with("arn:");
-        if whole && !s.contains('\0') { Ok(Self(s)) } else { Err(InvalidArn(s)) }
+        Self::parts(&s)?;
+        Ok(Self(s.into()))
     }
 }
 impl std::str::FromStr for Arn {
     type Err = InvalidArn;
     fn from_str(s: &str) -> Result<Self, InvalidArn> {
-        s.to_owned().try_into()
+        Self::parts(s).map(|_| Self(s.into()))
+    }
+}
+/// As its text, without a copy of it.
+impl Serialize for Arn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+impl From<&Arn> for SmolStr {
+    fn from(arn: &Arn) -> Self {
+        arn.0.clone()
     }
 }
 impl From<Arn> for String {
     fn from(arn: Arn) -> Self {
-        arn.0
+        arn.0.into()
     }
 }
 impl fmt::Display for Arn {
@@ -79,7 +117,12 @@ mod tests {
         assert_eq!(arn.region(), "eu-west-1");
         assert_eq!(arn.account(), "111122223333");
         assert_eq!(arn.resource(), "secret:a/b-Ab12Cd");
-        for bad in ["", "arn:aws:kms", "urn:aws:kms:r:a:key/x", "arn:aws:kms:r:a"] {
+        let parts = Arn::parts("arn:aws-cn:kms:r:a:key/x:y").unwrap();
+        assert_eq!((parts.partition, parts.account, parts.resource), ("aws-cn", "a", "key/x:y"));
+        let text = serde_json::to_string(&arn).unwrap();
+        assert_eq!(serde_json::from_str::<Arn>(&text).unwrap(), arn);
+        let bad = ["", "arn:aws:kms", "urn:aws:kms:r:a:key/x", "arn:aws:kms:r:a", "arn:a:k:r:a:\0"];
+        for bad in bad {
             assert!(bad.parse::<Arn>().is_err(), "{bad}");
         }
     }

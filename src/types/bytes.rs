@@ -1,4 +1,5 @@
 //! Byte strings on the wire (base64 in JSON), the secret ones apart from the plain ones.
+use base64::display::Base64Display;
 use base64::{Engine, engine::general_purpose::STANDARD as B64};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -70,7 +71,7 @@ impl Visitor<'_> for Base64 {
 
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&B64.encode(&self.0))
+        s.collect_str(&Base64Display::new(&self.0, &B64))
     }
 }
 impl<'de> Deserialize<'de> for Blob {

@@ -10,7 +10,7 @@ mod tag;
 mod timestamp;
 
 pub use account::AccountId;
-pub use arn::{Arn, InvalidArn};
+pub use arn::{Arn, ArnParts, InvalidArn};
 pub use bytes::{Blob, Plaintext, SecretText};
 pub use encryption_context::EncryptionContext;
 pub use principal::{Principal, PrincipalKind};

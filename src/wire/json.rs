@@ -32,7 +32,9 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejection> {
 /// # Errors
 /// A response that refuses to be serialised.
 pub fn encode<T: Serialize>(response: &T) -> Result<Vec<u8>, serde_json::Error> {
-    let body = serde_json::to_vec(response)?;
+    // Most answers fit: a buffer that grows is copied, and every copy wiped.
+    let mut body = Vec::with_capacity(512);
+    serde_json::to_writer(&mut body, response)?;
     Ok(if body == b"null" { Vec::new() } else { body })
 }
 

@@ -52,7 +52,7 @@ fn verified(
         return Err(sigv4::refuse_unknown(&claim, head, body, None));
     };
     scope?;
-    let key = signing_keys.key(&claim, credentials.generation, || secret.expose());
+    let key = signing_keys.key(&claim, credentials.generation, || secret.expose(), true);
     sigv4::verify(&claim, head, body, &key)?;
     Ok(claim.access_key_id().to_owned())
 }

@@ -3,6 +3,7 @@ use super::job::Context;
 use super::{MAX_PLAINTEXT_BYTES, SOURCE, XksError};
 use crate::call::{Call, Unmodelled};
 use crate::external::{DecryptAnswer, DecryptRequest, MAX_ASSOCIATED_BYTES, MAX_METADATA_BYTES};
+use crate::store::Freshness;
 use crate::types::Sealed;
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ impl Unmodelled for Decrypt<'_> {
     type Error = XksError;
     const SOURCE: &'static str = SOURCE;
     const NAME: &'static str = "Decrypt";
+    const FRESHNESS: Freshness = Freshness::Bounded;
 
     fn parameters(&self) -> Value {
         self.context.parameters()

@@ -4,6 +4,7 @@ use super::job::Context;
 use super::{MAX_PLAINTEXT_BYTES, SOURCE, XksError};
 use crate::call::{Call, Unmodelled};
 use crate::external::{EncryptAnswer, EncryptRequest, MAX_ASSOCIATED_BYTES, integrity_value};
+use crate::store::Freshness;
 use crate::types::Blob;
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ impl Unmodelled for Encrypt<'_> {
     type Error = XksError;
     const SOURCE: &'static str = SOURCE;
     const NAME: &'static str = "Encrypt";
+    const FRESHNESS: Freshness = Freshness::Bounded;
 
     fn parameters(&self) -> Value {
         self.context.parameters()

@@ -144,7 +144,7 @@ impl Proxy {
                 return Err(error.fault());
             }
             Err(error) => {
-                let claimed = sigv4::claimed_access_key_id(head).map(str::to_owned);
+                let claimed = sigv4::claimed_access_key_id(head).map(Into::into);
                 let identity = UserIdentity::unknown(claimed);
                 return Err(self.refuse(&arrival, api, identity, error.fault()).await);
             }
@@ -213,12 +213,12 @@ impl Proxy {
         let random = &self.server.random;
         let agent = asked.head.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
         Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.request_id(),
+            event_id: random.request_id(),
             region: store.region.clone(),
             source_ip: asked.source_ip,
             endpoint: None,
-            user_agent: agent.unwrap_or_default().to_owned(),
+            user_agent: agent.unwrap_or_default().into(),
             tls: asked.tls.clone(),
         }
     }

@@ -51,17 +51,13 @@ impl Target {
 
     /// Remembers that the call used the key: what GetKeyLastUsage tells.
     pub(super) fn note_use(&self, call: &Call<'_>, operation: &'static str) {
-        let (Some(region), Some(id)) = (region_of(&self.0), self.0.resource().strip_prefix("key/"))
-        else {
-            return;
-        };
         let last = LastUse {
-            operation: operation.to_owned(),
+            operation: operation.into(),
             at: call.now,
             event_id: call.arrival.event_id.clone(),
             request_id: call.arrival.request_id.clone(),
         };
-        call.server.last_uses.note(region, id.to_owned(), last);
+        call.server.last_uses.note(&self.0, last);
     }
 }
 

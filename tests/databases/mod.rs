@@ -23,6 +23,12 @@ pub const ADMINISTRATOR: &str = "administrator";
 pub const ADMINISTRATOR_PASSWORD: &str = "of the test's administrator";
 pub const HOST: &str = "127.0.0.1";
 
+/// The address of a database of a PostgreSQL, for the administrator.
+pub fn url(port: u16, database: &str) -> String {
+    let password = ADMINISTRATOR_PASSWORD.replace(' ', "%20").replace('\'', "%27");
+    format!("postgresql://{ADMINISTRATOR}:{password}@{HOST}:{port}/{database}")
+}
+
 /// The process's PostgreSQL.
 pub fn postgres() -> &'static Postgres {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
@@ -42,7 +48,7 @@ pub fn fresh(prefix: &str) -> String {
 }
 
 /// A program by its name: where Debian puts servers, then everywhere in the path.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let mut folders: Vec<PathBuf> = Vec::new();
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
         folders.extend(versions.map(|version| version.unwrap().path().join("bin")));
@@ -65,7 +71,10 @@ fn filled(server: &Path, settings: &[&str], data: &Path, make: impl FnOnce()) {
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let who = (ADMINISTRATOR, ADMINISTRATOR_PASSWORD, guard::is_root());
     let key = format!("{version:?} {settings:?} {who:?}");
-    template::fill(Path::new(env!("CARGO_TARGET_TMPDIR")), &key, data, make);
+    // Only tests that are programs of their own are given such a folder.
+    let folder = option_env!("CARGO_TARGET_TMPDIR").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("claviger-test-databases"));
+    template::fill(&folder, &key, data, make);
 }
 
 /// What a server wrote to this file, or nothing yet.

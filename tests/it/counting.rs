@@ -5,6 +5,7 @@ use claviger::store::{Backend, Commit, Digest, Memory, Revision, StoreError, Wit
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::sync::RwLock;
 
 #[derive(Debug, Default)]
 pub struct Counting {
@@ -15,11 +16,16 @@ pub struct Counting {
     pub rows: AtomicUsize,
     /// What commits answer, and whether they are made all the same.
     pub commits: Mutex<Option<(StoreError, bool)>>,
+    /// While a test holds this for itself, commits wait.
+    pub gate: RwLock<()>,
+    /// While a test holds this for itself, whoever asks for a row waits.
+    pub reads: RwLock<()>,
 }
 
 #[async_trait::async_trait]
 impl Backend for Counting {
     async fn get(&self, key: &[u8]) -> Result<Option<(Revision, Bytes)>, StoreError> {
+        let _open = self.reads.read().await;
         self.read.fetch_add(1, Ordering::SeqCst);
         self.rows.fetch_add(1, Ordering::SeqCst);
         self.store.get(key).await
@@ -35,6 +41,7 @@ impl Backend for Counting {
         Ok(rows)
     }
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let _open = self.gate.read().await;
         let told = self.commits.lock().unwrap().clone();
         let made = told.as_ref().is_none_or(|(_, made)| *made);
         if made {
@@ -51,7 +58,7 @@ impl Backend for Counting {
     async fn for_each_row(
         &self,
         visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Bytes>, StoreError> {
         self.store.for_each_row(visit).await
     }
     async fn clear(&self) -> Result<(), StoreError> {

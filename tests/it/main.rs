@@ -5,6 +5,7 @@
 mod authorization;
 mod condition_keys;
 mod counting;
+#[expect(dead_code, reason = "the tests of the store stop and start them")]
 #[path = "../databases/mod.rs"]
 mod databases;
 mod endpoints;
@@ -16,6 +17,7 @@ mod isolation;
 mod kms;
 mod machines;
 mod modelled;
+mod nodes;
 mod pipeline;
 mod quotas;
 mod refusals;

@@ -1,9 +1,13 @@
 //! The way of every call: no answer without its event, no change without its event, and rivals for
 //! the same row.
+use crate::counting::Counting;
 use crate::front::Client;
 use crate::support::{failed, id_of, token};
 use crate::world::{World, allow};
 use claviger::call::{Part, replay};
+use claviger::quotas::Settings;
+use claviger::store::StoreError;
+use claviger_hsm::SoftwareHsm;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -107,6 +111,32 @@ async fn a_log_that_works_again_gets_what_it_missed() {
     world.kms("EnableKey", json!({"KeyId": key})).await;
 }
 
+#[tokio::test]
+async fn of_the_events_of_a_call_the_log_gets_each_once() {
+    let world = World::new().await;
+    world.advance(1).await;
+    let count = || {
+        let events = world.events();
+        ["GenerateDataKey", "CreateSecret"]
+            .map(|name| events.iter().filter(|event| event.event_name == name).count())
+    };
+    // As where they are of two batches, of which the disk has space for the first.
+    *world.audit.refused_name.lock().unwrap() = Some("CreateSecret");
+    let body = json!({"Name": "s", "SecretString": "v", "ClientRequestToken": "t".repeat(32)});
+    let body = body.to_string();
+    let told = world.raw(&world.root, "secretsmanager", "CreateSecret", body.as_bytes()).await;
+    assert_eq!(told.unwrap_err().status, 500);
+    assert_eq!(count(), [1, 0]);
+    world.advance(1).await;
+    assert_eq!(count(), [1, 0], "a try in vain logs nothing anew");
+    *world.audit.refused_name.lock().unwrap() = None;
+    world.advance(1).await;
+    assert_eq!(count(), [1, 1]);
+    world.advance(1).await;
+    assert_eq!(replay(&world.server, |_| Ok(HashSet::new())).await.unwrap(), 0);
+    assert_eq!(count(), [1, 1]);
+}
+
 fn body(key: &str) -> String {
     json!({"KeyId": key}).to_string()
 }
@@ -116,7 +146,7 @@ async fn what_the_log_has_already_is_not_logged_twice() {
     let world = World::new().await;
     world.key().await;
     world.key().await;
-    let known: HashSet<String> = world.events().into_iter().map(|e| e.event_id).collect();
+    let known: HashSet<String> = world.events().into_iter().map(|e| e.event_id.into()).collect();
     let before = world.events().len();
     // A crash now: both events are logged and still in the outbox. The recent end of the log does
     // not have them any more.
@@ -266,4 +296,122 @@ async fn the_same_seed_gives_the_same_bytes() {
         runs.push(said);
     }
     assert_eq!(runs[0], runs[1]);
+}
+
+#[tokio::test]
+async fn what_took_effect_without_anybody_being_told_is_logged_while_the_server_runs() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
+    let key = world.key().await;
+    for (name, took_effect) in [("DisableKey", true), ("EnableKey", false)] {
+        let lost = StoreError::Unavailable("no answer came".into());
+        *backend.commits.lock().unwrap() = Some((lost, took_effect));
+        let told = world.raw(&world.root, "kms", name, body(&key).as_bytes()).await;
+        assert_eq!(told.unwrap_err().status, 500);
+        world.advance(1).await;
+        *backend.commits.lock().unwrap() = None;
+        // However often it is looked for.
+        for _ in 0..3 {
+            world.advance(1).await;
+        }
+        let events = world.events();
+        let errors: Vec<bool> = events
+            .iter()
+            .filter(|event| event.event_name == name)
+            .map(|event| event.error_code.is_some())
+            .collect();
+        let wanted: &[bool] = if took_effect { &[true, false] } else { &[true] };
+        assert_eq!(errors, wanted, "{name}");
+        let ids: HashSet<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
+        assert_eq!(ids.len(), events.len());
+    }
+    let state = world.call("kms", "DescribeKey", json!({"KeyId": key})).await.unwrap();
+    assert_eq!(state["KeyMetadata"]["KeyState"], "Disabled");
+    assert_eq!(replay(&world.server, |_| Ok(HashSet::new())).await.unwrap(), 0);
+}
+
+/// Also if it is looked for while the log is still being told of the failed call, and then refuses a part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_took_effect_is_logged_whole_though_the_log_refuses_a_part_of_it() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = Arc::new(World::on(hsm, backend.clone(), 1, Settings::default()).await);
+    world.advance(1).await;
+    let disk = world.audit.gate.write().await;
+    *world.audit.refused_name.lock().unwrap() = Some("GenerateDataKey");
+    *backend.commits.lock().unwrap() =
+        Some((StoreError::Unavailable("no answer came".into()), true));
+    let call = tokio::spawn({
+        let world = world.clone();
+        async move {
+            let body = json!({"Name": "s", "SecretString": "v", "ClientRequestToken": token(1)});
+            let body = body.to_string();
+            world.raw(&world.root, "secretsmanager", "CreateSecret", body.as_bytes()).await
+        }
+    });
+    let wait = || tokio::time::sleep(std::time::Duration::from_millis(200));
+    wait().await;
+    assert!(!call.is_finished(), "its events wait for the disk");
+    *backend.commits.lock().unwrap() = None;
+    let settles = tokio::spawn({
+        let world = world.clone();
+        async move { world.advance(1).await }
+    });
+    wait().await;
+    drop(disk);
+    assert_eq!(call.await.unwrap().unwrap_err().status, 500);
+    settles.await.unwrap();
+    *world.audit.refused_name.lock().unwrap() = None;
+    for _ in 0..3 {
+        world.advance(1).await;
+    }
+    let events = world.events();
+    let errors = |name| {
+        let of_name = events.iter().filter(move |event| event.event_name == name);
+        of_name.map(|event| event.error_code.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(errors("GenerateDataKey"), [false], "{events:?}");
+    assert_eq!(errors("CreateSecret"), [true, false]);
+}
+
+/// What a call was about is known also if it came to nothing.
+#[tokio::test]
+async fn the_event_of_a_commit_that_failed_names_the_resource() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
+    let key = world.key().await;
+    for (error, code) in [
+        (StoreError::Conflict, "ThrottlingException"),
+        (StoreError::Unavailable("no answer came".into()), "KMSInternalException"),
+    ] {
+        *backend.commits.lock().unwrap() = Some((error, false));
+        let told = world.raw(&world.root, "kms", "DisableKey", body(&key).as_bytes()).await;
+        assert_eq!(told.unwrap_err().code, code);
+        *backend.commits.lock().unwrap() = None;
+        let event = world.events().pop().unwrap();
+        assert_eq!(event.error_code.as_deref(), Some(code));
+        let named: Vec<&str> = event.resources.iter().map(|one| one.arn.as_str()).collect();
+        assert_eq!(named, [key.as_str()], "{event:?}");
+        assert_eq!(event.user_identity.account_id.as_deref(), Some(crate::world::ACCOUNT));
+    }
+}
+
+/// The state of a call lies on the heap while it runs, and is wiped with it: what few calls need stays
+/// in a box of its own.
+#[tokio::test]
+async fn calls_are_small() {
+    let world = World::new().await;
+    let (caller, arrival) = (world.caller(&world.root).await, world.arrival(crate::world::REGION));
+    for (service, name) in [
+        ("kms", "Encrypt"),
+        ("kms", "Decrypt"),
+        ("kms", "GenerateDataKey"),
+        ("secretsmanager", "GetSecretValue"),
+    ] {
+        let entry = crate::world::table(service).find(name).unwrap();
+        let size = size_of_val(&*entry.begin(&world.server, &caller, &arrival, b"{}"));
+        assert!(size <= 4096, "{name}: {size} bytes");
+    }
 }

@@ -1,7 +1,7 @@
 //! Short ways to say what most tests say: this call succeeds, that one fails with this code and
 //! text.
 use crate::world::{ACCOUNT, Failed, REGION, Someone, World, allow, table};
-use claviger::call::{Arrival, Reply};
+use claviger::call::Reply;
 use serde_json::{Value, json};
 
 /// A failure, for comparing.
@@ -94,16 +94,8 @@ impl World {
     /// Calls an operation with any bytes as its body; answers what the front would get.
     pub async fn raw(&self, who: &Someone, service: &str, name: &str, body: &[u8]) -> Reply {
         let entry = table(service).find(name).unwrap_or_else(|| panic!("no operation {name}"));
-        let arrival = Arrival {
-            request_id: self.server.random.uuid().to_string(),
-            event_id: self.server.random.uuid().to_string(),
-            region: REGION.parse().unwrap(),
-            source_ip: "127.0.0.1".parse().unwrap(),
-            endpoint: None,
-            user_agent: "test".into(),
-            tls: None,
-        };
-        (entry.run)(&self.server, &self.caller(who).await, &arrival, body).await
+        let arrival = self.arrival(REGION);
+        entry.run(&self.server, &self.caller(who).await, &arrival, body).await
     }
 
     /// The state that DescribeKey shows.

@@ -117,6 +117,7 @@ impl World {
         let clock = Arc::new(TestClock::at_secs(NOW_SECS));
         let server = Arc::new(Server {
             store,
+            node: None,
             root: Arc::new(root),
             devices: Arc::new(devices(&cluster)),
             proxies: Arc::new(proxy.proxies()),
@@ -199,24 +200,29 @@ impl World {
     ) -> Result<Value, Failed> {
         let entry = table(service).find(name).unwrap_or_else(|| panic!("no operation {name}"));
         let caller = self.caller(who).await;
-        let random = &self.server.random;
-        let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
-            region: region.parse::<Region>().unwrap(),
-            source_ip: "127.0.0.1".parse().unwrap(),
-            endpoint: None,
-            user_agent: "test".into(),
-            tls: None,
-        };
+        let arrival = self.arrival(region);
         let body = serde_json::to_vec(&body).unwrap();
-        match (entry.run)(&self.server, &caller, &arrival, &body).await {
+        match entry.run(&self.server, &caller, &arrival, &body).await {
             Ok(body) if body.is_empty() => Ok(Value::Null),
             Ok(body) => Ok(serde_json::from_slice(&body).unwrap()),
             Err(fault) => {
                 assert!(fault.status < 500, "{name} failed inside: {fault:?}");
                 Err(Failed { code: fault.code.into(), message: fault.message().to_owned() })
             }
+        }
+    }
+
+    /// A request that has just come in.
+    pub fn arrival(&self, region: &str) -> Arrival {
+        let random = &self.server.random;
+        Arrival {
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
+            region: region.parse::<Region>().unwrap(),
+            source_ip: "127.0.0.1".parse().unwrap(),
+            endpoint: None,
+            user_agent: "test".into(),
+            tls: None,
         }
     }
 

@@ -1,73 +1,16 @@
-//! A signing HTTP/1.1 client on a blocking socket: nothing between a test and the wire.
+//! A signing client on a blocking socket: nothing between a test and the wire.
 use crate::harness::now;
 use claviger::clock::{Clock, SystemClock};
 use claviger::sigv4::{self, Credentials};
+pub use claviger::torture::wire::{Answer, Done, Failed, connect, plain, read_answer};
+use claviger::torture::wire::{STALE, write_request};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub const REGION: &str = "us-east-1";
-/// No call takes as long; a server that hangs fails the test that asked.
-const ANSWER: Duration = Duration::from_secs(20);
-/// The server closes idle connections after five seconds.
-const STALE: Duration = Duration::from_secs(3);
-
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-/// Why a call has no result.
-#[derive(Debug)]
-pub enum Failed {
-    /// No answer: the connection broke. The call may have been carried out.
-    Lost(io::Error),
-    Fault {
-        status: u16,
-        code: String,
-        message: String,
-        request_id: String,
-    },
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lost(error) => write!(f, "no answer: {error}"),
-            Self::Fault { status, code, message, request_id } => {
-                write!(f, "{status} {code} ({message}) to request {request_id}")
-            }
-        }
-    }
-}
-
-impl Failed {
-    pub fn code(&self) -> &str {
-        match self {
-            Self::Lost(_) => "lost",
-            Self::Fault { code, .. } => code,
-        }
-    }
-}
-
-/// The result of an acknowledged call.
-#[derive(Debug)]
-pub struct Done<T> {
-    pub value: T,
-    pub request_id: String,
-}
 
 trait Wire: Read + Write + Send {}
 impl<T: Read + Write + Send> Wire for T {}
@@ -217,59 +160,9 @@ impl Client {
     }
 }
 
-pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect_timeout(&address, ANSWER)?;
-    tcp.set_nodelay(true)?;
-    tcp.set_read_timeout(Some(ANSWER))?;
-    Ok(tcp)
-}
-
 /// An unsigned request on a connection of its own.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     plain(address, "GET", path, b"")
-}
-
-pub fn plain(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
-    let mut tcp = connect(address)?;
-    let request = http::Request::builder().method(method).uri(path);
-    let request = request.header("host", address.to_string()).header("connection", "close");
-    let (head, ()) = request.body(()).unwrap().into_parts();
-    write_request(&mut tcp, &head, body)?;
-    read_answer(&mut BufReader::new(tcp))
-}
-
-fn write_request(to: &mut dyn Write, head: &http::request::Parts, body: &[u8]) -> io::Result<()> {
-    let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
-    for (name, value) in &head.headers {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
-    bytes.extend_from_slice(body);
-    to.write_all(&bytes)?;
-    to.flush()
-}
-
-pub fn read_answer(from: &mut dyn BufRead) -> io::Result<Answer> {
-    let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let mut line = String::new();
-    from.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(ended)?;
-    let mut headers = BTreeMap::new();
-    loop {
-        line.clear();
-        if from.read_line(&mut line)? == 0 {
-            return Err(ended());
-        }
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    from.read_exact(&mut body)?;
-    Ok(Answer { status, headers, body })
 }
 
 /// The texts of all elements of that name.

@@ -65,7 +65,9 @@ impl Outputs {
 
 /// `claviger` with nothing of this process's environment that could change what it does.
 pub fn program(conf: Option<&Path>) -> Command {
-    let mut command = Command::new(PROGRAM);
+    // Another build of it than the tests', such as one for release whose speed is to be measured.
+    let other = std::env::var_os("CLAVIGER_TEST_PROGRAM");
+    let mut command = Command::new(other.unwrap_or_else(|| PROGRAM.into()));
     for name in ["CLAVIGER_CONFIG", "CLAVIGER_LOG", "SOFTHSM2_CONF"] {
         command.env_remove(name);
     }
@@ -77,6 +79,7 @@ pub fn program(conf: Option<&Path>) -> Command {
 }
 
 /// Runs a command that ends by itself.
+#[must_use]
 pub fn run(mut command: Command) -> Exit {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let output = child.wait_with_output().unwrap();
@@ -289,5 +292,19 @@ pub fn copy_dir(from: &Path, to: &Path) {
         } else if !is_socket(&path) {
             std::fs::copy(&path, &target).unwrap();
         }
+    }
+}
+
+/// Asks until it is so, and answers how long that took: no longer than `within`, the last question included.
+pub fn wait_until(within: Duration, what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let began = now();
+    loop {
+        let so = is_so();
+        let took = began.elapsed();
+        assert!(took < within, "not within {within:?}, but {so} after {took:?}: {what}");
+        if so {
+            return took;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -13,7 +13,7 @@
 //! | `tls` | TLS with X25519MLKEM768, and that the audit log says so |
 //! | `watched` | keys in a token: what the library gives out, a helper that ends, a section that is gone |
 //! | `leaks` | no plaintext, secret or PIN in any file or output |
-//! | `kill` | acknowledged effects and their events outlive 200 kills |
+//! | `kill` | `claviger torture`: acknowledged effects and their events outlive kills, on one server and on two; losses are noticed; secrets are linearizable |
 //! | `tamper` | edited stores, logs, deployments and foreign tokens are refused or noticed |
 //! | `slow` | deadlines, and ten thousand idle connections |
 //! | `services` | a registered service acts for its user, once for each request, as long as it is registered |
@@ -24,13 +24,16 @@
 //! | `roots` | the root of trust moves between devices under load and kills; recovery by shares; a sealed start |
 //! | `xks` | the XKS proxy is served, asked by curl, its credentials exchanged while it runs |
 //! | `external` | two deployments: AES keys in a token behind the XKS proxy of one, an external key store in the other |
+//! | `nodes` | two and three servers on one PostgreSQL: staleness, rivals, cut-offs, joining and leaving, turns at work |
 //! | `export` | the root key of a real run does not leave its token |
+//! | `backup` | backups under load, broken ones, killed ones; restores, also of an older store |
 //! | `faults` | devices that go away, fail, hang, crash, lie: what clients see and how it ends |
 //!
 //! They need SoftHSM (softhsm-setup/install.sh) and fail without it.
 #![cfg(test)]
 
 mod attest;
+mod backup;
 mod bench_device;
 mod client;
 mod control;
@@ -49,6 +52,7 @@ mod faults;
 mod harness;
 mod kill;
 mod leaks;
+mod nodes;
 mod policy;
 mod quiet;
 mod resident;

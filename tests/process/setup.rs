@@ -1,6 +1,7 @@
 //! Deployments for tests: a data directory, a token or the software root, a configuration file.
 use crate::client::Client;
 use crate::harness::{Exit, Port, Process, program, run, start_until};
+use claviger::failpoints::{self, Plan};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -190,6 +191,28 @@ impl Deployment {
 
     pub fn serve(&self) -> Process {
         self.try_serve().unwrap_or_else(|exit| panic!("does not start: {exit:#?}"))
+    }
+
+    /// What is to go wrong for those that follow the plan, which they do while they run.
+    pub fn plan(&self, plan: &Plan) {
+        let path = self.dir.path().join("plan");
+        let new = path.with_extension("new");
+        std::fs::write(&new, plan.to_string()).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    /// Has a command follow a plan.
+    pub fn with_plan(&self, mut command: Command, plan: &Plan) -> Command {
+        self.plan(plan);
+        command.env(failpoints::VARIABLE, self.dir.path().join("plan"));
+        command
+    }
+
+    pub fn serve_with(&self, plan: &Plan) -> Process {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port.number));
+        let command = self.with_plan(self.command("serve"), plan);
+        start_until(command, self.dir.path(), |_| Some(address), 200)
+            .unwrap_or_else(|exit| panic!("does not start: {exit:#?}"))
     }
 
     pub fn client(&self, process: &Process) -> Client {

@@ -70,7 +70,7 @@ impl Operation for GetAccessKeyLastUsed {
             user_name: user.map(|user| user.name.clone()),
             access_key_last_used: Some(AccessKeyLastUsed {
                 last_used_date: used.as_ref().map(|used| used.at.whole_secs()),
-                service_name: used.as_ref().map_or_else(unknown, |used| used.service.clone()),
+                service_name: used.as_ref().map_or_else(unknown, |used| used.service.to_string()),
                 region: used.as_ref().map_or_else(unknown, |used| used.region.to_string()),
             }),
         })

@@ -22,7 +22,7 @@ pub(super) fn asking(call: &Call<'_>, operation: &str) -> Asking {
         aws_source_vpce: endpoint.map(|endpoint| endpoint.id.clone()),
         kms_key_arn: None,
         kms_operation: Some(operation.to_owned()),
-        kms_request_id: Some(call.arrival.request_id.clone()),
+        kms_request_id: Some(call.arrival.request_id.to_string()),
         kms_via_service: call.is_on_behalf().then(service),
     };
     let server = call.server;

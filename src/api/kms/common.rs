@@ -70,7 +70,8 @@ pub(super) async fn authorize(
         None => call.authorize(action, found, conditions).map_err(Error::from),
         Some(operation) => {
             let asked = Asked::Use(operation, &conditions);
-            by_policy_or_grant(call, found, action, &conditions, asked).await
+            // In a box: most keys have no grants, and their calls are to be small.
+            Box::pin(by_policy_or_grant(call, found, action, &conditions, asked)).await
         }
     };
     allowed.map_err(|error| hidden(call, error, foreign, action, what))
@@ -133,7 +134,7 @@ pub(in crate::api) fn ready(
     let key = key.asking_for(|| asking(call, operation));
     // Reading a public key is no use of the key.
     if operation != "GetPublicKey" {
-        call.uses_key(&key.region, &key.id, operation);
+        call.uses_key(&key.arn, operation);
     }
     Ok(key)
 }

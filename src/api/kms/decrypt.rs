@@ -9,6 +9,7 @@ use crate::keys::{self, Accept};
 use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Decrypts what `Encrypt`, `GenerateDataKey` or `ReEncrypt` returned, under the same context.
 #[derive(Debug, Deserialize, Serialize)]
@@ -30,7 +31,7 @@ pub struct DecryptResponse {
     key_id: Arn,
     #[serde(skip_serializing_if = "Option::is_none")]
     plaintext: Option<Plaintext>,
-    encryption_algorithm: String,
+    encryption_algorithm: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ciphertext_for_recipient: Option<Blob>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,11 +70,11 @@ impl Operation for Decrypt {
         let (plaintext, material_id) =
             key.decrypt(&mut call.tx, algorithm, &blob, &context).await?;
         check_dry_run(self.dry_run)?;
-        call.record_material("keyMaterialId", material_id.as_ref());
+        call.record_material("keyMaterialId", material_id.clone());
         Ok(DecryptResponse {
             key_id: key.arn.clone(),
             plaintext: Some(plaintext),
-            encryption_algorithm: algorithm.to_string(),
+            encryption_algorithm: algorithm.as_str().into(),
             ciphertext_for_recipient: None,
             key_material_id: material_id,
         })

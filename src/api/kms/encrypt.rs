@@ -5,6 +5,7 @@ use crate::keys;
 use crate::primitives::EncryptionAlgorithm;
 use crate::types::{Arn, Blob, EncryptionContext, Plaintext};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Encrypts up to 4096 bytes under a KMS key, bound to an encryption context.
 #[derive(Debug, Deserialize, Serialize)]
@@ -23,7 +24,7 @@ pub struct Encrypt {
 pub struct EncryptResponse {
     ciphertext_blob: Blob,
     key_id: Arn,
-    encryption_algorithm: String,
+    encryption_algorithm: Cow<'static, str>,
 }
 
 /// What the members that name an encryption algorithm mean when they are absent.
@@ -50,11 +51,11 @@ impl Operation for Encrypt {
         check_dry_run(self.dry_run)?;
         let (random, plaintext) = (call.random(), self.plaintext.expose());
         let sealed = key.encrypt(&mut call.tx, &*random, algorithm, plaintext, &context).await?;
-        call.record_material("keyMaterialId", sealed.material_id.as_ref());
+        call.record_material("keyMaterialId", sealed.material_id);
         Ok(EncryptResponse {
             ciphertext_blob: sealed.blob,
             key_id: key.arn.clone(),
-            encryption_algorithm: algorithm.to_string(),
+            encryption_algorithm: algorithm.as_str().into(),
         })
     }
 }

@@ -122,7 +122,7 @@ impl Wanted {
         let plaintext = Plaintext::new(data_key);
         let (algorithm, bytes) = (EncryptionAlgorithm::SymmetricDefault, plaintext.expose());
         let sealed = key.encrypt(&mut call.tx, &*random, algorithm, bytes, &self.context).await?;
-        call.record_material("keyMaterialId", sealed.material_id.as_ref());
+        call.record_material("keyMaterialId", sealed.material_id.clone());
         Ok(Made { plaintext, sealed, key_id: key.arn.clone() })
     }
 }

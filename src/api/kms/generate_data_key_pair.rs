@@ -120,7 +120,7 @@ impl WantedPair {
         let (random, algorithm) = (call.random(), EncryptionAlgorithm::SymmetricDefault);
         let bytes = private_key.expose();
         let sealed = key.encrypt(&mut call.tx, &*random, algorithm, bytes, &self.context).await?;
-        call.record_material("keyMaterialId", sealed.material_id.as_ref());
+        call.record_material("keyMaterialId", sealed.material_id.clone());
         Ok(MadePair { private_key, public_key, sealed, key_id: key.arn.clone() })
     }
 }

@@ -52,10 +52,10 @@ impl Operation for GetKeyLastUsage {
         key.permits(Self::NAME)?;
         let used = call.server.last_uses.of(&mut call.tx, &key.region, &key.id).await?;
         let key_last_usage = used.map_or_else(KeyLastUsageData::default, |used| KeyLastUsageData {
-            operation: Some(used.operation),
+            operation: Some(used.operation.into()),
             timestamp: Some(used.at),
-            cloud_trail_event_id: Some(used.event_id),
-            kms_request_id: Some(used.request_id),
+            cloud_trail_event_id: Some(used.event_id.into()),
+            kms_request_id: Some(used.request_id.into()),
         });
         Ok(GetKeyLastUsageResponse {
             key_id: key.arn.clone(),

@@ -133,6 +133,7 @@ crate::service! {
     Kms {
         error: Error,
         source: "kms.amazonaws.com",
+        freshness: Bounded,
         signing_name: "kms",
         protocol: Json { target_prefix: "TrentService" },
         model: "kms.json",

@@ -102,8 +102,8 @@ impl Operation for ReEncrypt {
         check_dry_run(self.dry_run)?;
         let (random, plaintext) = (call.random(), plaintext.expose());
         let sealed = target.encrypt(&mut call.tx, &*random, seals, plaintext, &to).await?;
-        call.record_material("sourceKeyMaterialId", source_material.as_ref());
-        call.record_material("destinationKeyMaterialId", sealed.material_id.as_ref());
+        call.record_material("sourceKeyMaterialId", source_material.clone());
+        call.record_material("destinationKeyMaterialId", sealed.material_id.clone());
         Ok(ReEncryptResponse {
             ciphertext_blob: sealed.blob,
             source_key_id: source.arn.clone(),

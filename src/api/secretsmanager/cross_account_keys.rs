@@ -64,7 +64,7 @@ pub(super) async fn seal_under(
         let random = call.random();
         let sealed =
             key.encrypt(&mut call.tx, &*random, SYMMETRIC, data_key.expose(), &context).await?;
-        call.record_material("keyMaterialId", sealed.material_id.as_ref());
+        call.record_material("keyMaterialId", sealed.material_id.clone());
         Ok::<_, kms::Error>((sealed.blob, Some(key.arn.clone())))
     };
     call.on_behalf(Via::SecretsManager, "Encrypt", kms::Kms::SOURCE, parameters, encrypt)

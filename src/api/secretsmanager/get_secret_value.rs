@@ -6,6 +6,7 @@ use crate::call::{Call, Operation};
 use crate::secrets::CURRENT;
 use crate::types::{Arn, Plaintext, SecretText, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// Answers a secret's value: of the current version, or of the one named by id or label.
 #[derive(Debug, Deserialize, Serialize)]
@@ -22,7 +23,7 @@ pub struct GetSecretValueResponse {
     #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     arn: Option<Arn>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    name: Option<SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +31,7 @@ pub struct GetSecretValueResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_string: Option<SecretText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    version_stages: Option<Vec<String>>,
+    version_stages: Option<Vec<SmolStr>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_date: Option<Timestamp>,
 }
@@ -71,10 +72,10 @@ impl GetSecretValue {
         secret.accessed(&mut call.tx, id, now)?;
         call.reads_version(&secret.arn, id);
         let (secret_string, secret_binary) = value.into_members();
-        let stages: Vec<String> = version.stages.iter().cloned().collect();
+        let stages: Vec<SmolStr> = version.stages.iter().map(SmolStr::from).collect();
         Ok(GetSecretValueResponse {
             arn: Some(secret.arn.clone()),
-            name: Some(secret.name.clone()),
+            name: Some((&secret.name).into()),
             version_id: Some(id.to_owned()),
             secret_binary,
             secret_string,

@@ -121,7 +121,7 @@ async fn current_value(
     let broken = || Error::Store(StoreError::Corrupt("no value in an answer with one".into()));
     let entry = TABLE.find("GetSecretValue").ok_or_else(broken)?;
     server.note_access(&caller, TABLE.signing_name, region);
-    let answer = (entry.run)(server, &caller, &arrival, body.as_bytes()).await;
+    let answer = entry.run(server, &caller, &arrival, body.as_bytes()).await;
     let answer = Zeroizing::new(answer.map_err(|fault| unreadable(&fault))?);
     let value: Value = serde_json::from_slice(&answer).map_err(|_| broken())?;
     let bytes = "The secret's value is not text, which the rotation function needs.";

@@ -100,7 +100,7 @@ async fn generate(
     let random = call.random();
     let open = DataKey::generate(&*random);
     let sealed = key.encrypt(&mut call.tx, &*random, SYMMETRIC, open.expose(), context).await?;
-    call.record_material("keyMaterialId", sealed.material_id.as_ref());
+    call.record_material("keyMaterialId", sealed.material_id);
     Ok(NewDataKey { open, wrapped: sealed.blob, key: named.map(|_| key.arn.clone()) })
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn open_data_key(
         let key = kms::ready(call, key, "Decrypt")?;
         let (plaintext, material_id) =
             key.decrypt(&mut call.tx, SYMMETRIC, wrapped, &context).await?;
-        call.record_material("keyMaterialId", material_id.as_ref());
+        call.record_material("keyMaterialId", material_id);
         Ok::<_, kms::Error>(plaintext)
     };
     let plaintext = call

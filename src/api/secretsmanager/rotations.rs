@@ -5,6 +5,7 @@ use crate::secrets::rotation::{Outcome, Run};
 use crate::secrets::{KIND, Secret};
 use crate::types::{AccountId, Arn, Region};
 use serde_json::json;
+use smol_str::format_smolstr;
 
 /// An event of the service's own that tells of a secret's rotation. (Secrets Manager user guide, "AWS
 /// CloudTrail entries for Secrets Manager".)
@@ -15,7 +16,7 @@ pub fn rotation_event(
 ) -> Event {
     let source = SecretsManager::SOURCE;
     let mut event = service_event(server, source, name, account, region, (KIND, arn));
-    event.request_id = format!("Rotation-{arn}-{}", server.random.uuid());
+    event.request_id = format_smolstr!("Rotation-{arn}-{}", server.random.uuid());
     event.additional_event_data = Some(json!({ "SecretId": arn }));
     event
 }

@@ -115,7 +115,7 @@ async fn proved(
         regions: &|region| region.parse().is_ok_and(|region| server.regions.contains(&region)),
         service: &service.signing_name,
     };
-    let secret = user.as_ref().map_or(NOBODYS, |user| user.secret.expose());
+    let secret = user.as_ref().map_or(NOBODYS, |user| user.secret().expose());
     let outcome = verified(handover, claim, expect, secret);
     if let Err(error) = outcome {
         // The service's own key is one that is known.

@@ -70,10 +70,14 @@ pub(in crate::control) async fn of_event(
     let mut tx = server.store.begin();
     let then = outcome(&event);
     let mut report = EventReport {
-        event_id: event.event_id.clone(),
-        event_name: event.event_name.clone(),
+        event_id: event.event_id.to_string(),
+        event_name: event.event_name.to_string(),
         event_time: event.event_time.to_string(),
-        principal: event.user_identity.arn.clone().unwrap_or_else(|| "nobody who is known".into()),
+        principal: event
+            .user_identity
+            .arn
+            .clone()
+            .map_or_else(|| "nobody who is known".into(), Into::into),
         then: then_text(&event, then),
         now: String::new(),
         same: None,
@@ -291,14 +295,14 @@ async fn caller(tx: &mut Tx<'_>, event: &Event) -> Result<Option<Caller>, StoreE
         (Some(IdentityType::IamUser), _) => {
             let (name, id) = (who.user_name.clone(), who.principal_id.clone());
             let (name, id) = (name.unwrap_or_default(), id.unwrap_or_default());
-            Actor::User { account, name, id }
+            Actor::User { account, name: name.into(), id: id.into() }
         }
         (Some(IdentityType::AssumedRole), Some(role)) => {
-            let (name, id) = (role.user_name.clone(), role.principal_id.clone());
+            let (name, id) = (role.user_name.to_string(), role.principal_id.to_string());
             Actor::Role { account, name, id, session_name }
         }
         (Some(IdentityType::FederatedUser), Some(by)) => {
-            let user = (by.user_name.clone(), by.principal_id.clone());
+            let user = (by.user_name.to_string(), by.principal_id.to_string());
             // Not by the name, which a user may have too.
             let root = by.arn.parse::<Arn>().is_ok_and(|arn| arn.resource() == "root");
             let by = (!root).then_some(user);
@@ -321,12 +325,12 @@ fn door(services: &Services, event: &Event) -> Option<Door> {
 fn surroundings(event: &Event, caller: &Caller, notes: &mut Vec<String>) -> Context {
     let mut context = Context::new();
     let mut add = |key: &str, value: String| context.push((key.to_owned(), vec![value]));
-    add("aws:RequestedRegion", event.aws_region.clone());
+    add("aws:RequestedRegion", event.aws_region.to_string());
     let address = event.source_ip_address.parse::<std::net::IpAddr>().ok();
     match (&event.vpc_endpoint_id, address) {
         (Some(endpoint), _) => {
-            add("aws:SourceVpce", endpoint.clone());
-            add("aws:VpcSourceIp", event.source_ip_address.clone());
+            add("aws:SourceVpce", endpoint.to_string());
+            add("aws:VpcSourceIp", event.source_ip_address.to_string());
             notes.push(
                 "It came through an endpoint, whose VPC and whose policy the event does not hold: \
                  they are left out."
@@ -340,7 +344,7 @@ fn surroundings(event: &Event, caller: &Caller, notes: &mut Vec<String>) -> Cont
     let by_aws = by.is_some_and(|service| service.ends_with(".amazonaws.com"));
     if !by_aws {
         add("aws:SecureTransport", event.tls_details.is_some().to_string());
-        add("aws:UserAgent", event.user_agent.clone());
+        add("aws:UserAgent", event.user_agent.to_string());
     }
     if event.event_name.contains("Grant") {
         add("kms:GrantIsForAWSResource", by_aws.to_string());

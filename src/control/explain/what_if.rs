@@ -174,7 +174,7 @@ impl WhatIf {
             if now.is_allowed() != then.is_allowed() {
                 result.changed += 1;
                 let report = Report::of(&asked, then, Vec::new());
-                note(&mut groups, now.is_allowed(), report, event.event_id);
+                note(&mut groups, now.is_allowed(), report, event.event_id.into());
             }
         }
         result.groups = groups.into_values().collect();
@@ -272,17 +272,28 @@ async fn entity(tx: &mut Tx<'_>, kind: EntityKind, named: &str) -> Result<Entity
     found.ok_or_else(unknown)
 }
 
+/// Read together, of all keys that there are.
+const KEYS_PAGE: usize = 1000;
+
 /// The ARN of the key that an ARN means, or an id, which is looked for in all regions.
 async fn key(tx: &mut Tx<'_>, named: &str) -> Result<Arn, ControlError> {
     let arn = named.parse::<Arn>().ok();
     let id = named.rsplit('/').next().unwrap_or_default();
-    let mut found = None;
-    for (_, key) in tx.list_all::<KeyOfAccount>(usize::MAX).await? {
-        let is_meant = key.arn.resource().strip_prefix("key/") == Some(id)
-            && arn.as_ref().is_none_or(|arn| *arn == key.arn);
-        if is_meant && found.replace(key.arn.clone()).is_some() {
-            let text = format!("the key {named} is in more than one region: give its ARN");
-            return Err(refused(text));
+    let (mut found, mut after) = (None, Vec::<String>::new());
+    loop {
+        let from: Vec<&str> = after.iter().map(String::as_str).collect();
+        let page = tx.list_deep::<KeyOfAccount>(&[], &from, KEYS_PAGE).await?;
+        for (_, key) in &page.records {
+            let is_meant = key.arn.resource().strip_prefix("key/") == Some(id)
+                && arn.as_ref().is_none_or(|arn| *arn == key.arn);
+            if is_meant && found.replace(key.arn.clone()).is_some() {
+                let text = format!("the key {named} is in more than one region: give its ARN");
+                return Err(refused(text));
+            }
+        }
+        match page.records.into_iter().next_back() {
+            Some((last, _)) if page.more => after = last,
+            _ => break,
         }
     }
     found.ok_or_else(|| refused(format!("there is no key {named}")))

@@ -173,3 +173,35 @@ async fn dripping_the_response() {
     assert_eq!(server.timed_out(), 1);
     dripping.abort();
 }
+
+/// A client may say that it sends nothing more, and wait for its answer.
+#[tokio::test]
+async fn half_closed_after_a_request() {
+    let server = Server::start(quick()).await;
+    for request in ["GET /wait/100 HTTP/1.1\r\nHost: a\r\n\r\n", GET] {
+        let mut client = server.connect().await;
+        client.send(request).await;
+        client.0.shutdown().await.unwrap();
+        let began = Instant::now();
+        let answer = client.read_to_end().await;
+        assert_eq!((status(&answer), answer.matches("HTTP/1.1 ").count()), (200, 1), "{answer}");
+        assert!(began.elapsed() < SLACK);
+    }
+    server.emptied(Instant::now()).await;
+    assert_eq!(server.timed_out(), 0);
+}
+
+#[tokio::test]
+async fn half_closed_within_a_request() {
+    let server = Server::start(quick()).await;
+    let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc";
+    for (request, expected) in [(body, 400), ("GET / HTTP/1.1\r\nHo", 0)] {
+        let mut client = server.connect().await;
+        client.send(request).await;
+        client.0.shutdown().await.unwrap();
+        let answer = client.read_to_end().await;
+        assert_eq!(status(&answer), expected, "{answer}");
+    }
+    server.emptied(Instant::now()).await;
+    assert_eq!(server.timed_out(), 0, "it is known at once");
+}

@@ -143,7 +143,7 @@ impl Pairs {
     /// Of a request, from its condition keys.
     pub(super) fn of_request(conditions: &Conditions) -> Self {
         let pairs = conditions.encryption_context().flat_map(|(key, values)| {
-            values.iter().map(move |value| (key.to_owned(), value.clone().into_owned()))
+            values.iter().map(move |value| (key.to_owned(), value.to_string()))
         });
         Self::collect(pairs)
     }

@@ -119,6 +119,8 @@ pub struct Attempt {
 
 /// Rows that are read at a time.
 const PAGE: usize = 500;
+/// More than the longest time-out of a function, a lease's margin, and what clocks may differ by.
+const MOST_LEASE_SECS: i64 = 1200;
 
 /// Of a step's error, and of its log: the first and the last so many bytes are kept.
 const MAX_ERROR_BYTES: usize = 1024;
@@ -222,7 +224,10 @@ impl Run {
 
     /// Whether a node may take it now.
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.not_before <= now && (self.holder.is_none() || self.until <= now)
+        let is_over = self.until <= now;
+        // Written by a clock that was far ahead: nobody could wait for its end.
+        let is_absurd = self.until > now.plus_secs(MOST_LEASE_SECS);
+        self.not_before <= now && (self.holder.is_none() || is_over || is_absurd)
     }
 
     /// Whether anybody ever took it.
@@ -351,6 +356,9 @@ mod tests {
         assert!(!run.is_ready(Timestamp(4)) && run.is_ready(Timestamp(5)));
         (run.holder, run.until) = (Some("a".into()), Timestamp(10));
         assert!(!run.is_ready(Timestamp(9)) && run.is_ready(Timestamp(10)));
+        // The longest of a clock that is right, and one of a clock that was far ahead.
+        run.until = Timestamp(9).plus_secs(MOST_LEASE_SECS);
+        assert!(!run.is_ready(Timestamp(9)) && run.is_ready(Timestamp(8)));
     }
 
     #[test]

@@ -5,10 +5,11 @@
 use super::base64::decoded_len;
 use super::rejection::{Constraint, Elements, Findings, Path, Rejection, Shown};
 use super::rule::{Measure, Rule};
-use super::skip::{Name, Named, Skip};
+use super::skip::{Key, Name, Named, Skip};
 use super::{Kind, Shape};
 use crate::types::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -41,6 +42,32 @@ struct Inside {
     broken: bool,
     null: bool,
     shown: Option<Elements>,
+}
+
+/// The keys of a map: a few in a list, and only many of them in a tree.
+#[derive(Default)]
+struct Keys<'de> {
+    first: Vec<Cow<'de, str>>,
+    others: BTreeSet<Cow<'de, str>>,
+    len: usize,
+}
+
+impl<'de> Keys<'de> {
+    /// So many are compared one by one.
+    const FEW: usize = 8;
+
+    /// False if it is there already.
+    fn insert(&mut self, key: Cow<'de, str>) -> bool {
+        self.len += 1;
+        if self.first.contains(&key) {
+            return false;
+        }
+        if self.first.len() < Self::FEW {
+            self.first.push(key);
+            return true;
+        }
+        self.others.insert(key)
+    }
 }
 
 struct Walk<'m, 'p, 'f> {
@@ -290,9 +317,9 @@ impl Walk<'_, '_, '_> {
         value: &Shape,
         mut entries: A,
     ) -> Result<(), A::Error> {
-        let (mut keys, mut bad_keys) = (BTreeSet::new(), false);
+        let (mut keys, mut bad_keys) = (Keys::default(), false);
         let mut inside = Inside::default();
-        while let Some(name) = entries.next_key::<String>()? {
+        while let Some(name) = entries.next_key_seed(Key)? {
             bad_keys |= !key.broken_by_text(&name).is_empty();
             let path = Path::Entry(&self.path, &name);
             let walk = Walk {
@@ -310,7 +337,7 @@ impl Walk<'_, '_, '_> {
                 return Err(self.malformed(DUPLICATE));
             }
         }
-        if let Some(rule) = self.shape.broken_by_len(keys.len()) {
+        if let Some(rule) = self.shape.broken_by_len(keys.len) {
             self.broke(Shown::Hidden, rule);
         }
         if bad_keys {

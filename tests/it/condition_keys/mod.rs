@@ -87,8 +87,8 @@ impl Scene {
     async fn ask(&self, from: &From, service: &str, name: &str, body: &Value) -> Option<String> {
         let random = &self.world.server.random;
         let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
             region: from.region.parse().unwrap(),
             source_ip: from.ip.parse().unwrap(),
             endpoint: None,
@@ -103,7 +103,7 @@ impl Scene {
         let entry = table(service).find(name).unwrap();
         let body = serde_json::to_vec(body).unwrap();
         let caller = &self.callers[from.who];
-        let outcome = (entry.run)(&self.world.server, caller, &arrival, &body).await;
+        let outcome = entry.run(&self.world.server, caller, &arrival, &body).await;
         outcome.err().map(|fault| fault.code.to_owned())
     }
 

@@ -49,8 +49,8 @@ impl World {
         body: Value,
     ) -> Result<Value, Failed> {
         let arrival = Arrival {
-            request_id: self.server.random.uuid().to_string(),
-            event_id: self.server.random.uuid().to_string(),
+            request_id: self.server.random.uuid().to_string().into(),
+            event_id: self.server.random.uuid().to_string().into(),
             region: REGION.parse().unwrap(),
             source_ip: way.address.parse().unwrap(),
             endpoint: way.endpoint.clone(),
@@ -59,7 +59,7 @@ impl World {
         };
         let entry = table(service).find(name).unwrap();
         let (caller, body) = (self.caller(who).await, serde_json::to_vec(&body).unwrap());
-        match (entry.run)(&self.server, &caller, &arrival, &body).await {
+        match entry.run(&self.server, &caller, &arrival, &body).await {
             Ok(body) if body.is_empty() => Ok(Value::Null),
             Ok(body) => Ok(serde_json::from_slice(&body).unwrap()),
             Err(fault) => {

@@ -1,9 +1,11 @@
 //! The front over HTTP, with requests written byte by byte: what a client library would never send
 //! is sent here too.
 mod bodies;
+mod fairness;
 mod forged;
 mod networks;
 mod signatures;
+mod sizes;
 mod targets;
 mod work;
 

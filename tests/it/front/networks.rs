@@ -37,7 +37,7 @@ async fn asked(world: &World, client: &Client, request: &Request) -> (bool, Stri
     let answer = client.send(request).await;
     let code = code_of(&answer);
     assert!(code.is_none() || code.as_deref() == Some("AccessDeniedException"), "{answer:?}");
-    (code.is_none(), world.last_event().source_ip_address)
+    (code.is_none(), world.last_event().source_ip_address.to_string())
 }
 
 async fn someone_if(world: &World, name: &str, condition: Value) -> Someone {

@@ -39,7 +39,8 @@ impl Scene {
         assert_ne!(answer.status, 200, "{request:?}");
         let event = one_refusal(&self.world, before, &answer, claimed);
         // A claim is not an identity.
-        assert_eq!((event.user_identity.arn, event.user_identity.user_name), (None, None));
+        let identity = &event.user_identity;
+        assert_eq!((&identity.arn, &identity.user_name), (&None, &None));
         answer
     }
 

@@ -1,7 +1,8 @@
 //! GetKeyLastUsage, UpdateKeyDescription, ListKeyPolicies.
 use crate::support::failed;
-use crate::world::{NOW_SECS, World, allow};
+use crate::world::{ACCOUNT, NOW_SECS, REGION, World, allow};
 use claviger::last_use::LastUses;
+use claviger::types::Arn;
 use serde_json::json;
 
 #[tokio::test]
@@ -124,31 +125,29 @@ async fn writing_ends_although_keys_are_in_steady_use() {
     let used = |at: i64| LastUse {
         operation: "Encrypt".into(),
         at: claviger::types::Timestamp(at),
-        event_id: at.to_string(),
-        request_id: String::new(),
+        event_id: at.to_string().into(),
+        request_id: "".into(),
     };
+    let key = |n: i64| Arn::new("kms", REGION, ACCOUNT, &format!("key/key-{n}"));
     let uses = &world.server.last_uses;
     for n in 0..1200 {
-        uses.note(region.clone(), format!("key-{n}"), used(n));
+        uses.note(&key(n), used(n));
     }
     // One key is used again whenever the writer lets somebody else run.
     let server = world.server.clone();
-    let busy = tokio::spawn({
-        let region = region.clone();
-        async move {
-            for at in 10_000.. {
-                server.last_uses.note(region.clone(), "key-0".into(), used(at));
-                tokio::task::yield_now().await;
-            }
+    let busy = tokio::spawn(async move {
+        for at in 10_000.. {
+            server.last_uses.note(&key(0), used(at));
+            tokio::task::yield_now().await;
         }
     });
     let end = std::time::Duration::from_secs(20);
     tokio::time::timeout(end, uses.write(&world.server.store)).await.unwrap().unwrap();
     busy.abort();
     // An older use that ends later does not stand before a newer one, written or not.
-    uses.note(region.clone(), "key-0".into(), used(99_000_000));
+    uses.note(&key(0), used(99_000_000));
     for _ in 0..2 {
-        uses.note(region.clone(), "key-0".into(), used(5));
+        uses.note(&key(0), used(5));
         let mut tx = world.server.store.begin();
         let last = uses.of(&mut tx, &region, "key-0").await.unwrap().unwrap();
         assert_eq!(last.at.0, 99_000_000);

@@ -15,6 +15,7 @@ mod windows;
 use crate::support::{policy, token};
 use crate::world::{ACCOUNT, REGION, World, allow};
 use claviger::audit::Event;
+use claviger::nodes::ThisNode;
 use claviger::rotation::Scheduler;
 use claviger::secrets::Secret;
 use claviger::secrets::rotation::{Finished, Run};
@@ -35,12 +36,18 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new() -> Self {
+        Self::of(None).await
+    }
+
+    /// Of one of several nodes.
+    pub async fn of(node: Option<ThisNode>) -> Self {
         let function = format!(
             "[[function]]\narn = {:?}\nrole = 'arn:aws:iam::{ACCOUNT}:role/rotation'\n\
              url = 'http://127.0.0.1:1'\ntimeout = 1\n",
             function_arn()
         );
-        let world = World::with_functions(&function).await;
+        let mut world = World::with_functions(&function).await;
+        Arc::get_mut(&mut world.server).expect("nobody else has it yet").node = node;
         let trust = policy(&[json!({
             "Effect": "Allow",
             "Principal": {"Service": "lambda.amazonaws.com"},
@@ -126,7 +133,7 @@ impl Stage {
 
     /// The rotations' events, in their order.
     pub fn rotation_events(&self) -> Vec<String> {
-        let names = self.world.events().into_iter().map(|event| event.event_name);
+        let names = self.world.events().into_iter().map(|event| event.event_name.to_string());
         names.filter(|name| name.contains("Rotation") && name != "CancelRotateSecret").collect()
     }
 

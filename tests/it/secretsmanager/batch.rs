@@ -143,7 +143,7 @@ async fn each_secret_has_its_event_and_no_event_a_value() {
     world.server.last_uses.write(&world.server.store).await.unwrap();
     let key = &decrypted.resources[0].arn;
     let used = world.kms("GetKeyLastUsage", json!({"KeyId": key})).await;
-    assert_eq!(used["KeyLastUsage"]["CloudTrailEventId"], decrypted.event_id, "{used}");
+    assert_eq!(used["KeyLastUsage"]["CloudTrailEventId"], *decrypted.event_id, "{used}");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ fn context(arn: &str, n: usize) -> Value {
 fn assert_on_behalf(event: &Event, who: &Someone, key: &str, context: &Value) {
     assert_eq!(event.event_source, "kms.amazonaws.com");
     assert_eq!(event.user_identity.invoked_by.as_deref(), Some(SERVICE));
-    assert_eq!(event.user_identity.access_key_id.as_ref(), Some(&who.access_key_id));
+    assert_eq!(event.user_identity.access_key_id.as_deref(), Some(&*who.access_key_id));
     assert_eq!((event.source_ip_address.as_str(), event.user_agent.as_str()), (SERVICE, SERVICE));
     assert_eq!(event.resources.len(), 1);
     assert_eq!(event.resources[0].arn, key);
@@ -266,7 +266,8 @@ async fn a_commit_that_fails_undoes_no_use_of_a_key() {
             world.events()[from..].iter().map(|event| event.error_code.clone()).collect();
         assert_eq!(errors, [None, None, None, Some(code.to_owned())]);
         // A start after a crash: the log gets what it lacks.
-        let known: HashSet<_> = world.events().into_iter().map(|event| event.event_id).collect();
+        let known: HashSet<String> =
+            world.events().into_iter().map(|event| event.event_id.into()).collect();
         let missing = replay(&world.server, |_| Ok(known.clone())).await.unwrap();
         if made {
             expected.extend(["ReplicationSucceeded", "PutSecretValue"]);

@@ -158,7 +158,7 @@ impl World {
 
     /// The names of the events since there were `from`.
     fn event_names(&self, from: usize) -> Vec<String> {
-        self.events()[from..].iter().map(|event| event.event_name.clone()).collect()
+        self.events()[from..].iter().map(|event| event.event_name.to_string()).collect()
     }
 }
 

@@ -65,7 +65,7 @@ async fn functions_of_ours_look_into_the_secret_first() {
             events[from..].iter().find(|event| event.event_name == name).unwrap().clone()
         });
         assert_eq!(assumed.user_identity.invoked_by.as_deref(), Some("lambda.amazonaws.com"));
-        let who = read.user_identity.arn.unwrap();
+        let who = read.user_identity.arn.as_deref().unwrap();
         assert_eq!(who, format!("arn:aws:sts::{ACCOUNT}:assumed-role/f/rotate-{name}"));
     }
     let role = world.iam("GetRole", json!({"RoleName": "f"})).await["Role"].clone();

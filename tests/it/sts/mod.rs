@@ -138,8 +138,8 @@ impl World {
         let entry = table(service).find(name).unwrap_or_else(|| panic!("no operation {name}"));
         let random = &self.server.random;
         let arrival = Arrival {
-            request_id: random.uuid().to_string(),
-            event_id: random.uuid().to_string(),
+            request_id: random.uuid().to_string().into(),
+            event_id: random.uuid().to_string().into(),
             region: REGION.parse().unwrap(),
             source_ip: "127.0.0.1".parse().unwrap(),
             endpoint: None,
@@ -147,7 +147,7 @@ impl World {
             tls: None,
         };
         let body = serde_json::to_vec(&body).unwrap();
-        match (entry.run)(&self.server, &caller, &arrival, &body).await {
+        match entry.run(&self.server, &caller, &arrival, &body).await {
             Ok(body) if body.is_empty() => Ok(Value::Null),
             Ok(body) => Ok(serde_json::from_slice(&body).unwrap()),
             Err(fault) => {

@@ -172,5 +172,5 @@ async fn the_last_use_is_the_proxys() {
     let event = place.world.last_event();
     place.world.advance(2).await;
     let shown = place.world.kms("GetKeyLastUsage", json!({"KeyId": place.key})).await;
-    assert!(shown.to_string().contains(&event.event_id), "{shown}");
+    assert!(shown.to_string().contains(&*event.event_id), "{shown}");
 }

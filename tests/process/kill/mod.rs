@@ -1,149 +1,115 @@
-//! kill -9 in the middle of mixed writes, again and again. After every restart:
-//!
-//! - the server starts;
-//! - every acknowledged effect is there, and nothing else than these and what was under way;
-//! - what was under way when the kill came is there as a whole or not at all;
-//! - what was encrypted under a key decrypts, however often the key was rotated since;
-//! - every acknowledged call has its event exactly once, an unacknowledged one has it exactly if its
-//!   effect is there.
-//!
-//! Two hundred rounds (`CLAVIGER_KILL_ROUNDS` overrides), in eras of [`ROUNDS_OF_AN_ERA`] with a
-//! deployment each, so that checking everything stays quick. The first era of the two lanes has a
-//! SoftHSM token, the others the insecure software root: what is killed here is the store and the
-//! log, and SoftHSM in a debug build would take most of the time for its own start.
-mod check;
-mod operation;
-mod worker;
+//! `claviger torture`: what docs/torture.md promises holds, on a SoftHSM token and on the insecure software
+//! root, with the embedded store and with one and two servers on PostgreSQL. And what breaks a promise is
+//! noticed.
+mod caught;
+mod linearizable;
+mod points;
 
-pub use operation::user_policy;
+use crate::harness::{Exit, machine, program, run};
+use crate::setup::{CLUSTER, LABEL, Token, softhsm};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
 
-use crate::client::Client;
-use crate::harness::{Numbers, machine, now};
-use crate::setup::Deployment;
-use check::Log;
-use operation::{Attempt, Ids, Outcome, SHARED};
-use serde_json::json;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use worker::Worker;
+/// Few, so that all of these tests take two or three minutes; docs/torture.md tells of long runs.
+const ROUNDS: u64 = 40;
+/// What is killed here is the store and the log, and SoftHSM in a debug build would take most of the
+/// time for its own start.
+const WITH_TOKEN: u64 = 10;
+const ON_POSTGRESQL: u64 = 12;
 
-const ROUNDS: u64 = 200;
-const ROUNDS_OF_AN_ERA: u64 = 20;
-const LANES: u64 = 2;
-const WORKERS: usize = 6;
-/// How long the load lasts before the kill, in milliseconds; and at least until so many writes are
-/// acknowledged, however slow the machine, unless that takes [`PATIENCE`].
-const LOAD_MS: std::ops::Range<u64> = 20..240;
-const LOAD_WRITES: u64 = 8;
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Writes that were acknowledged; that were under way; of these, that had been carried out; and how
-/// often keys were rotated.
-#[derive(Debug, Default)]
-struct Tally {
-    acknowledged: AtomicU64,
-    lost: AtomicU64,
-    applied: AtomicU64,
-    rotations: AtomicU64,
+/// So many rounds, or what `CLAVIGER_KILL_ROUNDS` says.
+fn rounds(default: u64) -> u64 {
+    let rounds = std::env::var("CLAVIGER_KILL_ROUNDS").ok();
+    rounds.map_or(default, |text| text.parse().unwrap())
 }
 
-impl Tally {
-    fn add(&self, attempts: &[Attempt]) {
-        for attempt in attempts.iter().filter(|a| a.operation.effect.is_some()) {
-            let lost = attempt.outcome == Outcome::Lost;
-            let count = if lost { &self.lost } else { &self.acknowledged };
-            count.fetch_add(1, Ordering::Relaxed);
-            if lost && attempt.applied {
-                self.applied.fetch_add(1, Ordering::Relaxed);
-            }
+/// 0, or what `CLAVIGER_KILL_SEED` says: other faults at other points.
+fn seed() -> u64 {
+    let seed = std::env::var("CLAVIGER_KILL_SEED").ok();
+    seed.map_or(0, |text| text.parse().unwrap())
+}
+
+/// Where PostgreSQL's programs are.
+fn postgresql() -> String {
+    let postgres = crate::databases::program("postgres");
+    let postgres = postgres.canonicalize().unwrap();
+    postgres.parent().unwrap().to_str().unwrap().to_owned()
+}
+
+/// How the command ended, and its report.
+fn torture(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> (Exit, Value) {
+    let report = dir.join("report.json");
+    let mut command = program(token.map(|token| token.conf.as_path()));
+    // Such as one that was built with optimisation.
+    if let Some(other) = std::env::var_os("CLAVIGER_KILL_PROGRAM") {
+        let same = command;
+        command = Command::new(other);
+        for (name, value) in same.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
     }
+    let seed = seed().to_string();
+    command.args(["torture", "--seed", &seed, "--kills", &kills.to_string(), "--report"]);
+    command.arg(&report).arg("--dir").arg(dir.join("torture")).args(more);
+    if let Some(token) = token {
+        let text = format!(
+            "[pkcs11]\nmodule = {:?}\ntoken = {LABEL:?}\npin_file = {:?}\ncluster = {CLUSTER:?}\n",
+            softhsm(),
+            token.pin_file
+        );
+        let device = dir.join("device.toml");
+        std::fs::write(&device, text).unwrap();
+        command.arg("--device").arg(device);
+    }
+    let exit = run(command);
+    let report = std::fs::read(&report).unwrap_or_default();
+    let report = serde_json::from_slice(&report).unwrap_or(Value::Null);
+    eprintln!("{report:#}");
+    (exit, report)
+}
+
+/// A torture that comes to a good end.
+fn good(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> Value {
+    let (exit, report) = torture(dir, kills, token, more);
+    assert!(exit.status.success(), "{exit:#?}\n{report:#}");
+    assert!(!dir.join("torture").exists(), "nothing is left of a good end");
+    assert!(report["kills"].as_u64().unwrap() >= kills);
+    assert_eq!(report["violations"], serde_json::json!([]));
+    let faults =
+        report["faults"].as_object().unwrap().values().map(|count| count.as_u64().unwrap());
+    assert!(faults.sum::<u64>() > kills / 2, "too few of the planned faults came");
+    report
+}
+
+fn enough(report: &Value, rounds: u64) {
+    let writes = |name: &str| report["writes"][name].as_u64().unwrap();
+    let doubtful = writes("lost") + writes("failed");
+    assert!(
+        writes("acknowledged") > rounds * 5 && doubtful > rounds,
+        "too little load to tell anything"
+    );
+    assert!(report["rotations"].as_u64().unwrap() >= rounds / 8, "too few rotations");
 }
 
 #[test]
 fn acknowledged_effects_and_their_events_outlive_kills() {
     let _busy = machine(false);
-    let rounds = std::env::var("CLAVIGER_KILL_ROUNDS").ok();
-    let rounds = rounds.map_or(ROUNDS, |text| text.parse().unwrap());
-    let (next, tally, began) = (AtomicU64::new(0), Tally::default(), now());
-    std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| {
-                loop {
-                    let era = next.fetch_add(1, Ordering::Relaxed);
-                    let first = era * ROUNDS_OF_AN_ERA;
-                    if first >= rounds {
-                        break;
-                    }
-                    live(era, ROUNDS_OF_AN_ERA.min(rounds - first), &tally);
-                }
-            });
-        }
-    });
-    let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
-    let (acknowledged, lost) = (count(&tally.acknowledged), count(&tally.lost));
-    eprintln!(
-        "{rounds} kills in {:?}: {acknowledged} writes acknowledged, {lost} under way, of which {} \
-         had been carried out; {} rotations of keys",
-        began.elapsed(),
-        count(&tally.applied),
-        count(&tally.rotations)
-    );
-    assert!(acknowledged > rounds * 5 && lost > rounds, "too little load to tell anything");
-    assert!(count(&tally.rotations) > rounds / 8, "too few rotations to tell anything");
+    let rounds = rounds(ROUNDS);
+    let dir = tempfile::tempdir().unwrap();
+    let token = Token::new(&dir.path().join("softhsm"));
+    good(dir.path(), WITH_TOKEN.min(rounds), Some(&token), &[]);
+    let rounds = rounds.saturating_sub(WITH_TOKEN).max(1);
+    enough(&good(dir.path(), rounds, None, &[]), rounds);
 }
 
-/// A deployment that is killed `rounds` times and then stopped.
-fn live(era: u64, rounds: u64, tally: &Tally) {
-    let deployment = Deployment::new(era == 0);
-    let (mut numbers, ids, mut log) = (Numbers(era), Ids::default(), Log::default());
-    let mut workers: Vec<Worker> =
-        (0..WORKERS).map(|n| Worker::new(format!("{era}/{n}"), numbers.next())).collect();
-    let audit = deployment.data().join("audit");
-    for round in 0..=rounds {
-        let last = round == rounds;
-        let mut process = deployment.serve();
-        if round == 0 {
-            let shared = json!({"Description": SHARED});
-            deployment.client(&process).kms("CreateKey", shared).unwrap();
-        }
-        check::adopt(&mut deployment.client(&process), &ids);
-        let attempts =
-            each(&mut workers, |worker| worker.check(&mut deployment.client(&process), &ids, last));
-        let attempts: Vec<Attempt> = attempts.into_iter().flatten().collect();
-        check::lists(&mut deployment.client(&process), &ids);
-        log.check(&audit, &attempts);
-        tally.add(&attempts);
-        if last {
-            let rotations = log.check_rotations(&mut deployment.client(&process), &ids);
-            tally.rotations.fetch_add(rotations as u64, Ordering::Relaxed);
-            assert_eq!(process.stop().status.code(), Some(0));
-            return;
-        }
-        let load = LOAD_MS.start + numbers.below(LOAD_MS.end - LOAD_MS.start);
-        let (address, admin) = (process.address, &deployment.admin);
-        let (written, began) = (AtomicU64::new(0), now());
-        std::thread::scope(|scope| {
-            for worker in &mut workers {
-                let (ids, written) = (&ids, &written);
-                let mut client = Client::new(address, &admin.0, &admin.1);
-                scope.spawn(move || worker.load(&mut client, ids, written));
-            }
-            std::thread::sleep(Duration::from_millis(load));
-            while written.load(Ordering::Relaxed) < LOAD_WRITES && began.elapsed() < PATIENCE {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            process.kill();
-        });
-    }
-}
-
-/// Lets all workers do something at the same time.
-fn each<T: Send>(workers: &mut [Worker], work: impl Fn(&mut Worker) -> T + Sync) -> Vec<T> {
-    let work = &work;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            workers.iter_mut().map(|worker| scope.spawn(move || work(worker))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
+#[test]
+fn acknowledged_effects_outlive_a_database_that_is_tortured_too() {
+    let _busy = machine(false);
+    let dir = tempfile::tempdir().unwrap();
+    let rounds = rounds(ON_POSTGRESQL);
+    enough(&good(dir.path(), rounds, None, &["--postgresql", &postgresql()]), rounds);
 }

@@ -4,7 +4,7 @@ mod forged;
 mod gone;
 pub mod helper;
 mod moving;
-mod recovery;
+pub mod recovery;
 mod sealed;
 mod sealed_listeners;
 mod signals;

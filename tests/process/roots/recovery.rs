@@ -15,7 +15,7 @@ fn generate(out: &Path, threshold: &str, shares: &str) -> Exit {
 }
 
 /// The files of a recovery key: its shares in order, and its public key.
-fn made(out: &Path) -> (Vec<PathBuf>, PathBuf) {
+pub fn made(out: &Path) -> (Vec<PathBuf>, PathBuf) {
     let exit = generate(out, "2", "3");
     assert!(exit.status.success(), "{exit:#?}");
     let all: Vec<PathBuf> = files(out).into_keys().collect();

@@ -204,7 +204,7 @@ fn fill(client: &mut Client) -> Vec<Question> {
     }
     for n in 0..4 {
         let name = format!("user-{n}");
-        let policy = super::kill::user_policy(n);
+        let policy = user_policy(n);
         client.query("iam", "CreateUser", &[("UserName", &name)]).unwrap();
         let parameters = [("UserName", &*name), ("PolicyName", "p"), ("PolicyDocument", &*policy)];
         client.query("iam", "PutUserPolicy", &parameters).unwrap();
@@ -244,4 +244,12 @@ fn fill(client: &mut Client) -> Vec<Question> {
     let keys = asked.iter().find(|q| q.name == "ListKeys").unwrap();
     assert!(keys.answer.to_string().contains(ACCOUNT));
     asked
+}
+
+/// A user's policy whose statement carries a number.
+fn user_policy(sid: u64) -> String {
+    let statement = json!({
+        "Sid": format!("n{sid}"), "Effect": "Allow", "Action": "kms:List*", "Resource": "*"
+    });
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
 }

@@ -57,7 +57,7 @@ impl Backend for FailingStore {
     async fn for_each_row(
         &self,
         visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Bytes>, StoreError> {
         self.rows.for_each_row(visit).await
     }
     async fn clear(&self) -> Result<(), StoreError> {
@@ -157,7 +157,7 @@ impl Scene {
         };
         let entry = table(service).find(operation).unwrap();
         let body = serde_json::to_vec(&body).unwrap();
-        let fault = (entry.run)(&world.server, &caller, &arrival, &body).await.unwrap_err();
+        let fault = entry.run(&world.server, &caller, &arrival, &body).await.unwrap_err();
         hidden(operation, fault.status, fault.code, fault.message())
     }
 }

@@ -41,7 +41,7 @@ async fn a_replica_leaves_an_event_in_each_region() {
     assert_eq!((&*created.event_name, &*created.aws_region), ("CreateKey", OTHER_REGION));
     assert_eq!(created.event_type, EventType::AwsApiCall);
     assert!(!created.read_only);
-    assert_eq!(created.user_identity.arn, Some(user_arn("ann")));
+    assert_eq!(created.user_identity.arn.as_deref(), Some(&*user_arn("ann")));
     assert_eq!(created.user_identity.invoked_by.as_deref(), Some("kms.amazonaws.com"));
     assert_eq!(created.request_id, replicated.request_id);
     assert_ne!(created.event_id, replicated.event_id);

@@ -41,7 +41,7 @@ async fn a_key_is_rotated_at_once_and_its_schedule_stays() {
         "currentKeyMaterialId": new,
     });
     assert_eq!(service.service_event_details, Some(details));
-    assert_eq!((&service.resources[0].arn, &call.resources[0].arn), (&key, &key));
+    assert_eq!((&*service.resources[0].arn, &*call.resources[0].arn), (&*key, &*key));
 
     assert_eq!(world.opened_by(&blob).await, old);
     assert_eq!(world.opened_by(&world.hello(&key).await).await, new);

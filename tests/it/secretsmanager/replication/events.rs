@@ -5,7 +5,10 @@ use claviger::audit::Event;
 use serde_json::json;
 
 fn outline(events: &[Event]) -> Vec<(String, String)> {
-    events.iter().map(|event| (event.event_name.clone(), event.aws_region.clone())).collect()
+    events
+        .iter()
+        .map(|event| (event.event_name.to_string(), event.aws_region.to_string()))
+        .collect()
 }
 
 fn expected(events: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -37,7 +40,7 @@ async fn each_region_has_its_part() {
     assert_eq!(parameters(0)["encryptionContext"], context(&arn));
     assert_eq!(parameters(1)["encryptionContext"], context(&theirs));
     assert_eq!(events[1].user_identity.invoked_by.as_deref(), Some("secretsmanager.amazonaws.com"));
-    assert_eq!(events[1].user_identity.access_key_id.as_ref(), Some(&world.root.access_key_id));
+    assert_eq!(events[1].user_identity.access_key_id.as_deref(), Some(&*world.root.access_key_id));
     assert_eq!(
         (events[2].resources[0].arn.as_str(), events[2].recipient_account_id.as_str()),
         (theirs.as_str(), ACCOUNT)

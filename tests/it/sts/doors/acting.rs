@@ -53,10 +53,10 @@ async fn a_service_acts_as_its_user_and_the_log_says_through_whom() {
     assert_eq!(plain["Plaintext"], "aGVsbG8=");
     let event = world.last_event();
     assert_eq!(event.event_name, "Decrypt");
-    assert_eq!(event.user_identity.arn, Some(user_arn("ann")));
+    assert_eq!(event.user_identity.arn.as_deref(), Some(&*user_arn("ann")));
     assert_eq!(event.user_identity.user_name.as_deref(), Some("ann"));
     assert_eq!(event.user_identity.invoked_by.as_deref(), Some("payroll.example"));
-    assert_eq!(event.user_identity.access_key_id.as_ref(), Some(&session.who.access_key_id));
+    assert_eq!(event.user_identity.access_key_id.as_deref(), Some(&*session.who.access_key_id));
     assert_eq!(event.recipient_account_id, ACCOUNT);
 
     // Neither ann herself nor another service of the same principal opens it.
@@ -170,10 +170,10 @@ async fn through_a_service_and_secrets_manager_both_are_in_the_chain() {
             .events()
             .split_off(from)
             .into_iter()
-            .map(|event| (event.event_name, event.user_identity.invoked_by.unwrap()))
+            .map(|event| (event.event_name, event.user_identity.invoked_by.clone().unwrap()))
             .collect();
         let expected = [("Decrypt", secrets_manager), ("GetSecretValue", "payroll.example")];
-        assert_eq!(by, expected.map(|(name, by)| (name.to_owned(), by.to_owned())), "{condition}");
+        assert_eq!(by, expected.map(|(name, by)| (name.into(), by.into())), "{condition}");
         // What the service may not ask of KMS itself, Secrets Manager does not ask for it either.
         let session = world.through(&payroll, &user, "reader").await;
         assert!(!world.may_with(&session, "secretsmanager", "GetSecretValue", read.clone()).await);
