@@ -90,7 +90,7 @@ pub async fn run(options: &Options, cores: Cores, dir: &Path) -> Outcome<usize> 
 }
 
 async fn connections(options: &Options, bench: &Bench) -> Outcome<Curve> {
-    let names = ["axum floor", "Encrypt", "GetSecretValue"];
+    let names = [server::FIXED, "Encrypt", "GetSecretValue"];
     let mut curve = Curve::new("Requests a second by connections", "connections", &names);
     for count in CONNECTIONS {
         let load = options.load(count, SECONDS);
