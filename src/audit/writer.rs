@@ -146,8 +146,8 @@ impl Writer {
             if self.queue.blocking_recv_many(&mut requests, MAX_BATCH_RECORDS) == 0 {
                 break;
             }
-            if self.gather.waits(requests.len(), in_company) {
-                self.wait_for_company(requests.len());
+            if let Some(enough) = self.gather.waits(requests.len(), in_company) {
+                self.wait_for_company(enough.saturating_sub(requests.len()));
                 while requests.len() < MAX_BATCH_RECORDS
                     && let Ok(request) = self.queue.try_recv()
                 {
@@ -177,11 +177,9 @@ impl Writer {
         }
     }
 
-    /// Sleeps until the queue has so many records that the batch with these is full, or for as long as
-    /// a batch waits at most.
+    /// Sleeps until the queue has so many records, or for as long as a batch waits at most.
     #[expect(clippy::disallowed_methods, reason = "elapsed time, not a moment")]
-    fn wait_for_company(&self, records: usize) {
-        let missing = gather::FULL.saturating_sub(records);
+    fn wait_for_company(&self, missing: usize) {
         let began = Instant::now();
         self.wanted.set(missing);
         while self.queue.len() < missing
