@@ -134,7 +134,12 @@ struct Row {
 }
 
 impl Row {
-    fn between(case: &'static str, measured: Measured, before: &Measured, after: &Measured) -> Self {
+    fn between(
+        case: &'static str,
+        measured: Measured,
+        before: &Measured,
+        after: &Measured,
+    ) -> Self {
         let mean = |of: fn(&Measured) -> f64| (of(before) + of(after)) / 2.0;
         let floor_cpu = mean(|floor| floor.cpu.as_secs_f64());
         Self { case, measured, floor_rate: mean(|floor| floor.rate), floor_cpu }
