@@ -23,7 +23,12 @@ where
     // The one binding complains of every mechanism that it has no name for; `doctor` lists them. The other
     // tells of each connection to a TPM that it closes.
     let filter = EnvFilter::new(format!("{wanted},cryptoki=off,tss_esapi=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // A line that cannot be written is lost. To say so in the same place would be a panic wherever something
+    // is logged, as soon as the log's disk is full or its reader has gone.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .log_internal_errors(false);
     // No directive is narrow enough to have these back.
     let others = FilterFn::new(|metadata| {
         !DRIVERS.iter().any(|driver| metadata.target().starts_with(driver))

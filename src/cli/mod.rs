@@ -227,7 +227,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("claviger: {error}");
+            tell(format_args!("claviger: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -244,10 +244,16 @@ fn follow_plan() -> Result<(), StartError> {
     Ok(())
 }
 
+/// Says something on standard error. Whoever closed it wants to hear no more, which is no reason to end.
+fn tell(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Takes the process's secrets out of others' reach. What does not hold is said, not fatal.
 fn harden() {
     for (measure, error) in crate::memory::process::harden().failures() {
-        eprintln!("claviger: warning: {measure:?} does not hold: {error}");
+        tell(format_args!("claviger: warning: {measure:?} does not hold: {error}"));
     }
 }
 
