@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Builds the server by what of it runs: one build counts while the benchmark loads it, and by its counts
-# the compiler lays out the next one, so that what runs stands together. Both are release builds; the last one
-# is optimised as a whole too, which takes the compiler longer than anybody wants to wait for `make run`.
+# the compiler lays out the next one, so that what runs stands together. Both are release builds.
 #
 #   benches/pgo.sh          target/pgo/claviger, and how fast it is
 #   benches/pgo.sh --tls    arguments go to the last `cargo bench --bench throughput`
@@ -31,8 +30,6 @@ cargo bench --locked --bench throughput -- --seconds 0.3 --operations
 "$tools/llvm-profdata" merge -o "$out/counts.profdata" "$out/counts"
 
 echo "3/3 the build by the counts"
-export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 build "-Cprofile-use=$out/counts.profdata" "$out/claviger"
-unset CARGO_PROFILE_RELEASE_LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 CLAVIGER_BENCH_PROGRAM=$out/claviger cargo bench --locked --bench throughput -- --rounds 3 "$@"
 echo "the server: ${out#"$PWD"/}/claviger"
