@@ -24,7 +24,8 @@ fn ends(arguments: &[&str], dir: &Path) -> Option<i32> {
 #[test]
 fn a_command_that_nobody_reads_ends_as_it_says() {
     let dir = tempfile::tempdir().unwrap();
-    let policy = r#"{"Version": "2012-10-17", "Statement": []}"#;
+    let policy = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Action": "kms:Decrypt", "Resource": "arn:aws:kms:us-east-1:111122223333:key/a"}]}"#;
     std::fs::write(dir.path().join("policy.json"), policy).unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = format!(
@@ -38,7 +39,7 @@ fn a_command_that_nobody_reads_ends_as_it_says() {
         (vec!["policy", "check", "--json", "policy.json"], 1),
         (vec!["policy", "check", "no-such-file"], 2),
         (vec!["serve", "--config", "no-such-file"], 3),
-        ([&["doctor"], &with[..]].concat(), 1),
+        (vec!["doctor", "--config", "claviger.toml"], 3),
         ([&["serve"], &with[..]].concat(), 5),
         (vec!["verify", "no-such-file"], 1),
         (vec!["torture", "--program", "/bin/false", "--kills", "1", "--dir", "torture"], 1),
