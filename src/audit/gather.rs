@@ -4,16 +4,20 @@
 //! work that takes longer than a sync (an RSA operation, on a busy core) that is one or two, so every
 //! record pays for a sync of its own: measured, a third of the server's CPU. Waiting for 2 ms makes it
 //! seven. It must not cost those who are few: a lone caller's records never come during a sync, so it
-//! never waits; two or four callers wait once, bring no more records by it, and are then left alone.
+//! waits once after a crowd and then no more; two or four callers wait once in a while, bring no more
+//! records by it, and are then left alone.
 //!
 //! Nor may it be a pause: callers who all wait for the batch bring nothing more, and the core is idle.
-//! A wait that has lasted to its end tells how many they are, and the next ones end when these are there.
+//! A wait that has lasted to its end tells how many come in that time, and the next ones end when these
+//! are there.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How long a batch waits at most. Beside what callers wait for their turn on a busy core, nothing.
 pub(super) const LONGEST: Duration = Duration::from_millis(2);
+/// Whoever wakes later than this after he began to wait had no processor.
+pub(super) const OVERSLEPT: Duration = Duration::from_micros(2500);
 /// Waiting is worth while if so many records share the sync.
 const WORTH: usize = 5;
 /// Batches until it is tried again after it was not worth while.

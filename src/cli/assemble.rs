@@ -321,8 +321,9 @@ pub(super) async fn assemble(
         public_url: seams.public_url,
     });
     // What waited in the outbox of a store that was put back may have been logged at any time.
-    let is_restored = state == State::Restored;
-    let known = |after| audit::event_ids_after(&audit_at, if is_restored { 0 } else { after });
+    // So may what waits beside a log that was put back itself.
+    let last = if state == State::Restored { 0 } else { recovery.last_n };
+    let known = |after| audit::event_ids_after(&audit_at, if after > last { 0 } else { after });
     let missing = call::replay(&server, known)
         .await
         .map_err(|e| StartError::Other(format!("cannot bring the audit log up to date: {e}")))?;

@@ -126,8 +126,8 @@ pub trait Backend: Debug + Send + Sync {
     /// durable write. No commit may be under way.
     fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision);
 
-    /// Sums up all rows (start-up verification), off the async threads, as of one moment. In any order, and
-    /// several at a time where that is quicker.
+    /// Sums up all rows (start-up verification), off the async threads, as of one moment. Marks are asked for in
+    /// any order, and several at a time where that is quicker.
     async fn sum(&self, mark: Mark) -> Result<Sum, StoreError>;
 
     /// All rows with their values and the state, of one moment, for a backup. A store that has tools

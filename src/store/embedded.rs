@@ -74,11 +74,6 @@ impl Embedded {
     }
 
     #[cfg(test)]
-    pub(super) fn snapshot(&self) -> Result<(super::sum::Rows, Option<Bytes>), StoreError> {
-        self.engine.snapshot()
-    }
-
-    #[cfg(test)]
     pub(super) fn faults(&self) -> &super::fault_tests::Faults {
         &self.engine.health.faults
     }

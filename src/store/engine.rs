@@ -7,7 +7,7 @@ use super::export::Export;
 use super::file::{self, Health, StoreFile};
 use super::sum::Rows;
 use bytes::Bytes;
-use redb::{Database, Error, ReadableDatabase, RepairSession, TableDefinition, WriteTransaction};
+use redb::{Database, Error, ReadableDatabase, TableDefinition, WriteTransaction};
 use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -136,6 +136,11 @@ impl Engine {
             }
             Ok(())
         })
+    }
+
+    /// How much a record of them needs: by the size of the file.
+    pub(super) fn checkpoint_bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |file| file.len() / 1024)
     }
 
     /// Records, durably, which pages are in use. Whoever opens the file after this commit has nothing to repair;
@@ -274,20 +279,18 @@ fn open_database(
     health: &Arc<Health>,
 ) -> Result<Database, StoreError> {
     let file = StoreFile::open(path, health.clone())?;
+    let noted = health.clone();
     guarded(|| {
         Ok(Database::builder()
             .set_cache_size(options.cache_bytes)
             .set_check_integrity_on_open(options.verify_on_open)
-            .set_repair_callback(say_once)
+            .set_repair_callback(move |repair| {
+                if repair.progress() == 0.0 {
+                    noted.was_repaired();
+                }
+            })
             .create_with_backend(file)?)
     })
-}
-
-/// Seconds for every million rows.
-fn say_once(repair: &mut RepairSession) {
-    if repair.progress() == 0.0 {
-        tracing::info!("the store was not closed in order: all of it is read before it is opened");
-    }
 }
 
 /// Closing writes to the file, and may therefore break over it like anything else.

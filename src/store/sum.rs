@@ -1,149 +1,101 @@
-//! The sum over all rows, which every start compares with what the store says of itself. It reads the whole
-//! file: on all processors, each part of the rows by one of them.
+//! The sum over all rows, which every start compares with what the store says of itself.
+//!
+//! One walk goes over the whole tree, from its first row to its last: what lay between two walks would be
+//! seen by neither. What is done with each row, others do meanwhile.
 use super::backend::{Digest, Mark, StoreError};
 use super::engine::{guarded, split};
-use redb::{Error, ReadOnlyTable};
+use redb::{AccessGuard, Error, ReadOnlyTable};
 use std::num::NonZero;
-use std::ops::Bound;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+/// Rows that change threads together.
+const BATCH_ROWS: usize = 256;
+/// Batches that may wait, for each thread.
+const BATCHES_WAITING: usize = 4;
 
 pub(super) type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
+type Row = (AccessGuard<'static, &'static [u8]>, AccessGuard<'static, &'static [u8]>);
+type Batches = Arc<Mutex<Receiver<Vec<Row>>>>;
+
 /// The sum of all rows' marks, and how many rows there are.
 pub(super) fn sum(rows: &Rows, mark: &Mark) -> Result<(Digest, u64), StoreError> {
-    let cuts = guarded(|| cuts(rows))?;
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut sum = (Digest::default(), 0);
-        loop {
-            let part = next.fetch_add(1, Ordering::Relaxed);
-            if part > cuts.len() {
-                return Ok(sum);
-            }
-            let to = cuts.get(part).map_or(Bound::Unbounded, |cut| Bound::Excluded(&cut[..]));
-            let from = part.checked_sub(1).and_then(|part| cuts.get(part));
-            let from = from.map_or(Bound::Unbounded, |cut| Bound::Included(&cut[..]));
-            let done = guarded(|| add(rows, (from, to), mark, &mut sum));
-            // The others need not go on.
-            done.inspect_err(|_| next.store(cuts.len() + 1, Ordering::Relaxed))?;
-        }
-    };
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(cuts.len() + 1);
+    let threads = thread::available_parallelism().map_or(1, |all| NonZero::get(all).max(2) - 1);
+    let (found, batches) = sync_channel(threads * BATCHES_WAITING);
+    let batches: Batches = Arc::new(Mutex::new(batches));
     thread::scope(|scope| {
-        // One that cannot be started leaves its work to the others.
-        let spawn =
-            |_| thread::Builder::new().name("store-sum".into()).spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..threads).filter_map(spawn).collect();
-        let mut all = work();
-        for other in others {
-            let died = |_| Err(StoreError::Unavailable("a thread died over the rows".into()));
-            let other = other.join().unwrap_or_else(died);
-            all = all.and_then(|(sum, rows)| {
-                other.map(|(digest, more)| {
-                    let mut sum = sum;
-                    sum += digest;
-                    (sum, rows + more)
-                })
-            });
+        let mut workers = Vec::new();
+        for _ in 0..threads {
+            let batches = batches.clone();
+            let work = move || work(rows, mark, &batches);
+            match thread::Builder::new().name("store-sum".into()).spawn_scoped(scope, work) {
+                Ok(worker) => workers.push(worker),
+                // The others do it.
+                Err(_) if !workers.is_empty() => break,
+                Err(e) => return Err(StoreError::Unavailable(format!("no thread for a sum: {e}"))),
+            }
         }
-        all
+        // When the last worker is gone, nobody takes what is found.
+        drop(batches);
+        let walked = guarded(|| walk(rows, &found));
+        drop(found);
+        let (mut sum, mut count) = (Digest::default(), 0);
+        let mut failed = walked.err();
+        for worker in workers {
+            match worker.join() {
+                Ok(Ok((digest, rows))) => {
+                    sum += digest;
+                    count += rows;
+                }
+                Ok(Err(error)) => failed = Some(error),
+                Err(_) => failed = Some(StoreError::Corrupt("a thread died over the rows".into())),
+            }
+        }
+        failed.map_or(Ok((sum, count)), Err)
     })
 }
 
-/// Adds the rows of one part. Each is looked up by its key as well: damage above the rows can leave a walk whole
-/// and still lead a lookup astray.
-fn add(
-    rows: &Rows,
-    part: (Bound<&[u8]>, Bound<&[u8]>),
-    mark: &Mark,
-    (sum, count): &mut (Digest, u64),
-) -> Result<(), Error> {
+/// Finds all rows, in their order. Ends early if nobody wants them any more.
+fn walk(rows: &Rows, found: &SyncSender<Vec<Row>>) -> Result<(), Error> {
     let mut last = Vec::new();
-    for row in rows.range::<&[u8]>(part)? {
-        let (key, row) = row?;
-        let key = key.value();
+    let mut batch: Vec<Row> = Vec::with_capacity(BATCH_ROWS);
+    for row in rows.range::<&[u8]>(..)? {
+        let row = row?;
         // An engine that walks in circles over a damaged file must not hold us for ever. No key is empty.
-        if *key <= *last {
+        if row.0.value() <= batch.last().map_or(&last[..], |(key, _)| key.value()) {
             return Err(Error::Corrupted("rows are out of order".into()));
         }
-        if rows.get(key)?.is_none_or(|reached| reached.value() != row.value()) {
-            return Err(Error::Corrupted("a row cannot be found by its key".into()));
+        batch.push(row);
+        if batch.len() == BATCH_ROWS {
+            last = batch.last().map(|(key, _)| key.value().to_vec()).unwrap_or_default();
+            if found.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_ROWS))).is_err() {
+                return Ok(());
+            }
         }
-        *sum += mark(key, split(row.value())?.0);
-        *count += 1;
-        last.clear();
-        last.extend_from_slice(key);
     }
+    // Who is gone has an error to tell.
+    let _ = found.send(batch);
     Ok(())
 }
 
-/// Where to cut the rows into parts: before every table, and in a table wherever the first byte changes in which
-/// its keys differ. Any cuts would do; these make parts of about a size without knowing anything of the keys.
-fn cuts(rows: &Rows) -> Result<Vec<Vec<u8>>, Error> {
-    let (mut cuts, mut from) = (Vec::new(), Vec::new());
-    while let Some(first) = rows.range::<&[u8]>(&from[..]..)?.next() {
-        let first = first?.0.value().to_vec();
-        if first < from {
-            return Err(Error::Corrupted("rows are out of order".into()));
-        }
-        // What has no table is the last part.
-        let Some(name) = first.iter().position(|byte| *byte == 0) else { return Ok(cuts) };
-        let end = [first.get(..name).unwrap_or_default(), &[1]].concat();
-        let last = rows.range::<&[u8]>(&first[..]..&end[..])?.next_back();
-        let last =
-            last.transpose()?.map_or_else(|| first.clone(), |(last, _)| last.value().to_vec());
-        let same = first.iter().zip(&last).take_while(|(one, other)| one == other).count();
-        cuts.push(first.clone());
-        if let (Some(low), Some(high)) = (first.get(same), last.get(same)) {
-            let prefix = last.get(..same).unwrap_or_default();
-            cuts.extend((*low..*high).map(|byte| [prefix, &[byte + 1]].concat()));
-        }
-        from = end;
-    }
-    Ok(cuts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::suite::{commit, print};
-    use super::super::{Backend, Embedded, Revision};
-    use super::*;
-    use std::sync::Arc;
-
-    fn cuts_of(store: &Embedded) -> Vec<String> {
-        let (rows, _) = store.snapshot().unwrap();
-        let text = |cut: Vec<u8>| String::from_utf8(cut).unwrap().replace('\0', "/");
-        cuts(&rows).unwrap().into_iter().map(text).collect()
-    }
-
-    #[tokio::test]
-    async fn parts_are_of_tables_and_of_what_their_keys_begin_with() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Embedded::open(dir.path()).unwrap();
-        assert!(cuts_of(&store).is_empty());
-        let sum = store.sum(Arc::new(print)).await.unwrap();
-        assert_eq!((sum.digest, sum.rows), (Digest::default(), 0));
-
-        let keys = [
-            "alias\0one",
-            "key\0a-1",
-            "key\0a-2",
-            "key\0a-5",
-            "key-of\0x",
-            "key-of\0xy",
-            "none",
-            "nor this",
-        ];
-        let read: Vec<_> = keys.map(|key| (key, 0)).to_vec();
-        let write: Vec<_> = keys.map(|key| (key, Some("v"))).to_vec();
-        store.commit(commit(7, &read, &write)).await.unwrap();
-        let expected =
-            ["alias/one", "key/a-1", "key/a-2", "key/a-3", "key/a-4", "key/a-5", "key-of/x"];
-        assert_eq!(cuts_of(&store), expected);
-        let sum = store.sum(Arc::new(print)).await.unwrap();
-        let mut all = Digest::default();
-        keys.iter().for_each(|key| all += print(key.as_bytes(), Revision(7)));
-        assert_eq!((sum.digest, sum.rows), (all, 8));
+fn work(rows: &Rows, mark: &Mark, batches: &Batches) -> Result<(Digest, u64), StoreError> {
+    let (mut sum, mut count) = (Digest::default(), 0);
+    loop {
+        let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = next else { return Ok((sum, count)) };
+        guarded(|| {
+            for (key, row) in &batch {
+                // Damage above the rows can leave a walk whole and still lead a lookup astray.
+                let reached = rows.get(key.value())?;
+                if reached.is_none_or(|reached| reached.value() != row.value()) {
+                    return Err(Error::Corrupted("a row cannot be found by its key".into()));
+                }
+                sum += mark(key.value(), split(row.value())?.0);
+                count += 1;
+            }
+            Ok(())
+        })?;
     }
 }

@@ -120,7 +120,8 @@ impl Writer {
 
     /// The next job, or none when the last sender is gone. A pause is used.
     fn next(&mut self) -> Option<Job> {
-        if self.is_checkpoint_due {
+        if self.is_checkpoint_due || self.engine.health.take_repaired() {
+            self.is_checkpoint_due = true;
             let quiet = self.engine.options.quiet;
             let soon = async { tokio::time::timeout(quiet, self.jobs.recv()).await };
             if let Ok(next) = self.waiting.block_on(soon) {
@@ -134,11 +135,14 @@ impl Writer {
 
     /// Lets the engine record its pages, if there is room. It changes nothing that anybody waits for.
     fn checkpoint(&mut self) {
+        let room = ROOM_BYTES + self.engine.checkpoint_bytes();
         if matches!(self.condition, Condition::Sound)
-            && self.engine.require_room(ROOM_BYTES).is_ok()
+            && self.engine.require_room(room).is_ok()
             && let Err(cause) = self.engine.checkpoint()
         {
             self.fail(cause, None);
+            // The engine refuses reads as well until then.
+            let _ = self.settle();
         }
     }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 /// How long calls may take that are in the device when the socket closes: a token that is cut off
 /// while it makes a key may keep half of it.
 const GRACE: Duration = Duration::from_secs(2);
-/// What ends a process at its exit may hang too: the module's own code among it.
+/// Finalising a module may hang too: the module's own code among it.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
 /// As in sysexits.h: the system did not do what it was asked.
 const EX_OSERR: u8 = 71;
