@@ -1,6 +1,6 @@
 //! Output that nobody reads any more, such as that of `claviger … | head -1`, or that has no space: no command
 //! and no server panics because of it.
-use crate::harness::start;
+use crate::harness::{program, start};
 use crate::setup::Deployment;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ fn unread() -> Stdio {
 
 /// How a command ends of whose output and errors nobody reads anything.
 fn ends(arguments: &[&str], dir: &Path) -> Option<i32> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_claviger"));
+    let mut command = program(None);
     command.args(arguments).current_dir(dir).stdin(Stdio::null());
     command.stdout(unread()).stderr(unread()).status().unwrap().code()
 }
