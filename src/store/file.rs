@@ -91,7 +91,8 @@ impl StoreFile {
 /// by page in the order of the keys: from a disk that takes many times as long. Small files need no help.
 fn read_ahead(path: &Path, bytes: u64) {
     const SMALL: u64 = 64 << 20;
-    const STEP: NonZeroU64 = NonZeroU64::new(16 << 20).unwrap();
+    /// Of a longer piece the kernel reads no more than its own readahead, which is at least this.
+    const STEP: NonZeroU64 = NonZeroU64::new(128 << 10).unwrap();
     if bytes < SMALL || memory_available().is_none_or(|available| bytes > available / 2) {
         return;
     }
