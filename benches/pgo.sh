@@ -21,7 +21,7 @@ build() {
 
 echo "1/3 the build that counts"
 rm -rf "$out/counts"
-build "-Cprofile-generate=$out/counts" "$out/counting"
+build "-Cprofile-generate=$out/counts --cfg claviger_counts" "$out/counting"
 
 echo "2/3 what runs"
 export CLAVIGER_BENCH_PROGRAM=$out/counting

@@ -13,7 +13,7 @@
 //! clock SECONDS          the clock is ahead by that much
 //! ```
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -299,7 +299,7 @@ pub fn follow_environment() -> io::Result<bool> {
             if let Err(error) = read(&path)
                 && error.kind() == io::ErrorKind::InvalidData
             {
-                eprintln!("claviger: {}: {error}", path.display());
+                _ = writeln!(io::stderr(), "claviger: {}: {error}", path.display());
                 break;
             }
             std::thread::sleep(POLL);

@@ -97,9 +97,14 @@ impl Case {
         format!("{:?}", self.work)
     }
 
+    /// Whether key pairs are made.
+    pub fn makes_pairs(&self) -> bool {
+        self.work == Work::GenerateDataKeyPair
+    }
+
     /// How long a new RSA key takes is luck: two means of a few tries have no meaningful ratio.
     pub fn is_luck(&self) -> bool {
-        self.work == Work::GenerateDataKeyPair && self.spec.is_rsa()
+        self.makes_pairs() && self.spec.is_rsa()
     }
 
     fn signing(&self) -> Outcome<SigningAlgorithm> {

@@ -8,7 +8,8 @@ use std::path::Path;
 const WIDTH: u32 = 900;
 const HEIGHT: u32 = 340;
 /// Colours that differ for every kind of sight (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 122, 90)];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 122, 90), RGBColor(204, 121, 167)];
 
 /// Writes all charts into one SVG file.
 pub fn draw(file: &Path, curves: &[Curve]) -> Outcome<()> {

@@ -18,7 +18,11 @@ const STATEMENTS: [usize; 4] = [1, 10, 100, 1000];
 const STATEMENTS_OF_A_POLICY: usize = 10;
 const POLICIES_OF_A_GROUP: usize = 10;
 const SECRETS: [usize; 3] = [10, 10_000, 1_000_000];
-const QUICK_SECRETS: [usize; 2] = [10, 1000];
+const QUICK_SECRETS: [usize; 2] = [10, 10_000];
+/// A million secrets, and a hundred thousand keys beside them.
+const SECRETS_OF_A_KEY: usize = 10;
+/// How many more are created to see how fast that goes.
+const MORE: usize = 5000;
 /// Of a point, if nobody says.
 const SECONDS: f64 = 2.0;
 /// Distinct reads: of a few secrets, which every cache holds, and of secrets all over the store.
@@ -90,7 +94,7 @@ pub async fn run(options: &Options, cores: Cores, dir: &Path) -> Outcome<usize> 
 }
 
 async fn connections(options: &Options, bench: &Bench) -> Outcome<Curve> {
-    let names = ["axum floor", "Encrypt", "GetSecretValue"];
+    let names = [server::FIXED, "Encrypt", "GetSecretValue"];
     let mut curve = Curve::new("Requests a second by connections", "connections", &names);
     for count in CONNECTIONS {
         let load = options.load(count, SECONDS);
@@ -149,90 +153,135 @@ fn name(n: usize) -> String {
     format!("prod/tenant-{:03}/database-{n:07}", n % 1000)
 }
 
-/// Creates secrets, from connections of their own; answers how long it took.
+/// Makes so many of something, from connections of their own; answers how long it took, and what `id` finds in the
+/// answers.
 async fn create(
-    target: &Target,
-    admin: &Signer,
+    (target, admin): (&Target, &Signer),
+    (service, operation): (&'static str, &'static str),
     range: std::ops::Range<usize>,
-) -> Outcome<Duration> {
+    body: fn(usize) -> Value,
+    id: Option<&'static str>,
+) -> Outcome<(Duration, Vec<String>)> {
     let began = crate::operations::now();
     let next = Arc::new(AtomicUsize::new(range.start));
     let writers = (0..WRITERS).map(|_| {
         let (next, target, admin, end) = (next.clone(), target.clone(), admin.clone(), range.end);
         tokio::spawn(async move {
             let mut connection = Connection::open(&target).await?;
-            let operation = target_of("secretsmanager", "CreateSecret");
-            let ask = Ask::Json { service: "secretsmanager", target: &operation };
+            let name = target_of(service, operation);
+            let ask = Ask::Json { service, target: &name };
+            let mut ids = Vec::new();
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= end {
-                    return Ok::<_, Box<dyn std::error::Error + Send + Sync>>(());
+                    return Outcome::Ok(ids);
                 }
-                let body = json!({"Name": name(n), "ClientRequestToken": format!("{n:032}"),
-                    "SecretString": format!("{{\"username\":\"app\",\"password\":\"{n:024x}\"}}")});
-                let request = admin.request(target.address, &ask, body.to_string().as_bytes())?;
+                let body = body(n).to_string();
+                let request = admin.request(target.address, &ask, body.as_bytes())?;
                 let answer = connection.exchange(&request).await?;
                 if answer.status != 200 {
                     let text = String::from_utf8_lossy(answer.body);
-                    return Err(format!("CreateSecret: {} {text}", answer.status).into());
+                    return Err(format!("{operation}: {} {text}", answer.status).into());
+                }
+                if let Some(id) = id {
+                    let answer: Value = serde_json::from_slice(answer.body)?;
+                    ids.extend(answer.pointer(id).and_then(Value::as_str).map(str::to_owned));
                 }
             }
         })
     });
+    let mut ids = Vec::new();
     for writer in writers.collect::<Vec<_>>() {
-        writer.await??;
+        ids.extend(writer.await??);
     }
-    Ok(began.elapsed())
+    Ok((began.elapsed(), ids))
+}
+
+/// Secrets by these numbers; answers how many a second.
+async fn create_secrets(claviger: &Claviger, range: std::ops::Range<usize>) -> Outcome<f64> {
+    let target = server::target(&claviger.child, None);
+    let whose = (&target, &claviger.administrator);
+    let count = range.len();
+    let body = |n| {
+        json!({"Name": name(n), "ClientRequestToken": format!("{n:032}"),
+            "SecretString": format!("{{\"username\":\"app\",\"password\":\"{n:024x}\"}}")})
+    };
+    let (took, _) = create(whose, ("secretsmanager", "CreateSecret"), range, body, None).await?;
+    Ok(count as f64 / took.as_secs_f64())
+}
+
+async fn create_keys(claviger: &Claviger, range: std::ops::Range<usize>) -> Outcome<Vec<String>> {
+    let target = server::target(&claviger.child, None);
+    let whose = (&target, &claviger.administrator);
+    let id = Some("/KeyMetadata/KeyId");
+    Ok(create(whose, ("kms", "CreateKey"), range, |_| json!({}), id).await?.1)
 }
 
 fn asked(
     user: &Signer,
     target: &Target,
-    operation: &str,
+    (service, operation): (&str, &str),
     bodies: &[Value],
 ) -> Outcome<Arc<[Bytes]>> {
-    let operation = target_of("secretsmanager", operation);
-    let ask = Ask::Json { service: "secretsmanager", target: &operation };
+    let operation = target_of(service, operation);
+    let ask = Ask::Json { service, target: &operation };
     let sign = |body: &Value| user.request(target.address, &ask, body.to_string().as_bytes());
     bodies.iter().map(sign).collect()
 }
 
 async fn secrets(options: &Options, cores: Cores, dir: &Path) -> Outcome<Curve> {
-    let names =
-        ["GetSecretValue, the same few", "GetSecretValue, all over", "ListSecrets, 20 a page"];
-    let mut curve = Curve::new("Requests a second by secrets in the store", "secrets", &names);
+    let names = [
+        "GetSecretValue, the same few",
+        "GetSecretValue, all over",
+        "ListSecrets, 20 a page",
+        "Encrypt, with a tenth as many keys",
+    ];
+    let title = "Requests a second by secrets in the store";
+    let mut curve = Curve::new(title, "secrets", &names);
     let dir = dir.join("secrets");
     std::fs::create_dir(&dir)?;
     let mut claviger = server::dev(cores, &dir)?;
     let quick = options.seconds.is_some_and(|seconds| seconds < 1.0);
     let counts: &[usize] = if quick { &QUICK_SECRETS } else { &SECRETS };
-    println!("| secrets | created a second | start s | resident MiB, started | … after reads |");
-    println!("|---|---|---|---|---|");
-    let mut there = 0;
+    println!(
+        "| secrets | keys | start s | resident MiB, started | … after reads | secrets created a second |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let (mut there, mut keys) = (0, Vec::new());
     for count in counts.iter().copied().filter(|count| *count <= options.secrets) {
-        let target = server::target(&claviger.child, None);
-        let took = create(&target, &claviger.administrator, there..count).await?;
-        let rate = (count - there) as f64 / took.as_secs_f64();
-        there = count;
+        create_secrets(&claviger, there..count).await?;
+        let wanted = count.div_ceil(SECRETS_OF_A_KEY);
+        keys.extend(create_keys(&claviger, keys.len()..wanted).await?);
         // Killed, and started anew: what a start reads is on disk, and no cache is warm.
         claviger.child.kill()?;
         let began = crate::operations::now();
         claviger = server::dev(cores, &dir)?;
         let start = began.elapsed().as_secs_f64();
         let before = claviger.child.resident_mib()?;
-        for (line, measured) in reads(options, &claviger, count).await?.into_iter().enumerate() {
+        let measured = reads(options, &claviger, count, &keys).await?;
+        for (line, measured) in measured.into_iter().enumerate() {
             curve.add(line, count, measured);
         }
         let after = claviger.child.resident_mib()?;
-        println!("| {count} | {rate:.0} | {start:.2} | {before:.0} | {after:.0} |");
+        there = count + MORE;
+        let rate = create_secrets(&claviger, count..there).await?;
+        println!(
+            "| {count} | {} | {start:.2} | {before:.0} | {after:.0} | {rate:.0} |",
+            keys.len()
+        );
     }
     Ok(curve)
 }
 
-async fn reads(options: &Options, claviger: &Claviger, count: usize) -> Outcome<[Measured; 3]> {
+async fn reads(
+    options: &Options,
+    claviger: &Claviger,
+    count: usize,
+    keys: &[String],
+) -> Outcome<[Measured; 4]> {
     let target = server::target(&claviger.child, None);
     let load = options.load(options.connections, SECONDS);
-    let measure = async |operation: &str, bodies: Vec<Value>| {
+    let measure = async |operation: (&str, &str), bodies: Vec<Value>| {
         let requests = asked(&claviger.administrator, &target, operation, &bodies)?;
         load.run(&claviger.child, &target, &requests).await
     };
@@ -240,9 +289,14 @@ async fn reads(options: &Options, claviger: &Claviger, count: usize) -> Outcome<
     let hot = (0..HOT.min(count)).map(read).collect();
     // A stride that has no divisor with the count but one goes over all of them.
     let spread = (0..SPREAD.min(count)).map(|n| read(n * 7919 % count)).collect();
+    let encrypt = |key| json!({"KeyId": key, "Plaintext": "aGVsbG8="});
+    let some = keys.len().div_ceil(SPREAD);
+    let encrypt = keys.iter().step_by(some).map(encrypt).collect();
+    let get = ("secretsmanager", "GetSecretValue");
     Ok([
-        measure("GetSecretValue", hot).await?,
-        measure("GetSecretValue", spread).await?,
-        measure("ListSecrets", vec![json!({"MaxResults": 20})]).await?,
+        measure(get, hot).await?,
+        measure(get, spread).await?,
+        measure(("secretsmanager", "ListSecrets"), vec![json!({"MaxResults": 20})]).await?,
+        measure(("kms", "Encrypt"), encrypt).await?,
     ])
 }

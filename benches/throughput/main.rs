@@ -13,6 +13,7 @@
 //!     --only helper                                of the ways to a device, likewise
 //! cargo bench --bench throughput -- --curves       instead: by connections, statements and secrets
 //!     --svg FILE --secrets 10000                   drawn; with no more secrets than these (1 000 000)
+//! cargo bench --bench throughput -- --steps        instead: the floor with one part of the work after the other
 //! ```
 //!
 //! The server is the release binary as a process of its own on core 0, the load generator has
@@ -28,12 +29,13 @@ mod load;
 #[path = "../operations/mod.rs"]
 mod operations;
 mod server;
+mod steps;
 mod table;
 mod wire;
 mod workload;
 
 use load::{Load, Measured};
-use server::{Certificate, Child, Claviger, Cores, FLOOR};
+use server::{Certificate, Child, Claviger, Cores, FIXED, FLOOR};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,6 +54,7 @@ struct Options {
     operations: bool,
     device: bool,
     curves: bool,
+    steps: bool,
     svg: Option<PathBuf>,
     secrets: usize,
     only: Option<String>,
@@ -71,6 +74,7 @@ impl Options {
             operations: false,
             device: false,
             curves: false,
+            steps: false,
             svg: None,
             secrets: MOST_SECRETS,
             only: None,
@@ -86,6 +90,7 @@ impl Options {
                 "--operations" => options.operations = true,
                 "--device" => options.device = true,
                 "--curves" => options.curves = true,
+                "--steps" => options.steps = true,
                 "--svg" => options.svg = Some(value()?.into()),
                 "--secrets" => options.secrets = value()?.parse()?,
                 "--only" => options.only = Some(value()?),
@@ -99,7 +104,7 @@ impl Options {
             && (1..=256).contains(&options.connections)
             && options.rounds > 0
             && (1..=MOST_SECRETS).contains(&options.secrets)
-            && [options.operations, options.device, options.tls, options.curves]
+            && [options.operations, options.device, options.tls, options.curves, options.steps]
                 .iter()
                 .filter(|one| **one)
                 .count()
@@ -129,6 +134,17 @@ struct Row {
 }
 
 impl Row {
+    fn between(
+        case: &'static str,
+        measured: Measured,
+        before: &Measured,
+        after: &Measured,
+    ) -> Self {
+        let mean = |of: fn(&Measured) -> f64| (of(before) + of(after)) / 2.0;
+        let floor_cpu = mean(|floor| floor.cpu.as_secs_f64());
+        Self { case, measured, floor_rate: mean(|floor| floor.rate), floor_cpu }
+    }
+
     fn ratio(&self) -> f64 {
         self.measured.rate / self.floor_rate
     }
@@ -182,9 +198,7 @@ impl Bench {
             let requests = self.workload.requests(case)?;
             let measured = self.load.run(&self.claviger.child, &self.target, &requests).await?;
             let after = self.floor(case).await?;
-            let mean = |of: fn(&Measured) -> f64| (of(&before) + of(&after)) / 2.0;
-            let floor_cpu = mean(|floor| floor.cpu.as_secs_f64());
-            rows.push(Row { case, measured, floor_rate: mean(|floor| floor.rate), floor_cpu });
+            rows.push(Row::between(case, measured, &before, &after));
             floors.push(std::mem::replace(&mut before, after));
         }
         floors.push(before);
@@ -205,13 +219,10 @@ impl Bench {
             options.rounds,
             self.claviger.root
         );
-        println!(
-            "| case | req/s | p50 ms | p99 ms | ratio | CPU µs | floor's CPU | busy | errors |"
-        );
-        println!("|---|---|---|---|---|---|---|---|---|");
+        print_head();
         floors.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         let floor = floors.get(floors.len() / 2).cloned().unwrap_or_default();
-        print_row("axum floor", &floor, 1.0, floor.cpu.as_secs_f64());
+        print_row(FIXED, &floor, 1.0, floor.cpu.as_secs_f64());
         for case in CASES {
             let mut of_case: Vec<&Row> = rows.iter().filter(|row| row.case == case).collect();
             of_case.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
@@ -226,6 +237,11 @@ impl Bench {
         }
         Ok(failed)
     }
+}
+
+fn print_head() {
+    println!("| case | req/s | p50 ms | p99 ms | ratio | CPU µs | floor's CPU | busy | errors |");
+    println!("|---|---|---|---|---|---|---|---|---|");
 }
 
 fn print_row(case: &str, measured: &Measured, ratio: f64, floor_cpu: f64) {
@@ -254,6 +270,9 @@ async fn run(options: &Options, cores: Cores) -> Outcome<usize> {
     if options.curves {
         return curves::run(options, cores, dir.path()).await;
     }
+    if options.steps {
+        return steps::run(options, cores, dir.path()).await;
+    }
     let mut failed = {
         let plain = dir.path().join("plain");
         std::fs::create_dir(&plain)?;
@@ -274,6 +293,9 @@ fn try_main() -> Outcome<usize> {
     if arguments.next_if(|argument| argument == FLOOR).is_some() {
         let tls = arguments.next().map(PathBuf::from).zip(arguments.next().map(PathBuf::from));
         return server::run_floor(tls).map(|()| 0);
+    }
+    if arguments.next_if(|argument| argument == steps::STEP).is_some() {
+        return steps::serve(arguments).map(|()| 0);
     }
     let options = Options::parse(arguments)?;
     let cores = Cores::take();

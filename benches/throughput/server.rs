@@ -20,6 +20,8 @@ use tokio_rustls::server::TlsStream;
 
 /// The argument by which the bench starts itself as the floor.
 pub const FLOOR: &str = "--floor";
+/// What the tables call it.
+pub const FIXED: &str = "axum floor";
 /// What a Decrypt answers is about as long.
 const ANSWER_BYTES: usize = 300;
 
@@ -112,7 +114,7 @@ impl Child {
     }
 
     /// Starts a program that says on standard output where it listens.
-    fn start(mut command: Command) -> Outcome<Self> {
+    pub fn start(mut command: Command) -> Outcome<Self> {
         let mut process = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
         let stdout = process.stdout.take().ok_or("no standard output")?;
         let mut child = Self { process, address: (Ipv4Addr::UNSPECIFIED, 0).into() };
@@ -156,10 +158,13 @@ pub fn floor(cores: Cores, certificate: Option<&Certificate>) -> Outcome<Child> 
     Child::start(command)
 }
 
+pub fn fixed_answer() -> String {
+    format!("{{\"Plaintext\":\"{}\"}}", "x".repeat(ANSWER_BYTES - 16))
+}
+
 /// The floor's own process: the runtime is made as claviger makes its own.
 pub fn run_floor(tls: Option<(PathBuf, PathBuf)>) -> Outcome<()> {
-    let body = format!("{{\"Plaintext\":\"{}\"}}", "x".repeat(ANSWER_BYTES - 16));
-    let body = Bytes::from(body);
+    let body = Bytes::from(fixed_answer());
     let answer = move |_: Bytes| {
         let body = body.clone();
         async move { ([("content-type", "application/x-amz-json-1.1")], body) }

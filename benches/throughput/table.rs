@@ -32,6 +32,9 @@ const BOUND: f64 = 1.5;
 const BOUND_CASE: Case = Case { work: Work::Decrypt, spec: KeySpec::Rsa2048 };
 /// Distinct requests of a case.
 const POOL: u8 = 16;
+/// Who makes key pairs may have so many requests at work or waiting for each processor (`call/heavy.rs`), and the
+/// server has one.
+const MOST_PAIRS: usize = 8;
 /// About as long as an audit record is.
 const RECORD: [u8; 1024] = [b'x'; 1024];
 const SYNCS: usize = 201;
@@ -157,6 +160,8 @@ impl Table<'_> {
             Some(bare) => self.cores.on_the_servers(|| median(bare))? / 1000.0,
         };
         let requests = self.requests(prepared)?;
+        let most = if prepared.case.makes_pairs() { MOST_PAIRS } else { usize::MAX };
+        let load = Load { connections: load.connections.min(most), ..*load };
         let floor = load.run(&self.floor, &self.floor_target, &requests).await?;
         let measured = load.run(&self.claviger.child, &self.target, &requests).await?;
         if floor.errors > 0 {

@@ -61,6 +61,11 @@ impl Workload {
         Ok(Self { user, target_host: target.address, bodies })
     }
 
+    /// Who asks.
+    pub fn user(&self) -> &Signer {
+        &self.user
+    }
+
     /// The requests of a case, signed now.
     pub fn requests(&self, case: &str) -> Outcome<Arc<[Bytes]>> {
         self.requests_of(&self.user, case)

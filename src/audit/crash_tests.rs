@@ -137,7 +137,7 @@ fn fill(dir: &Path, mut filler: Child, make_space: impl FnOnce(&Child)) {
     let last = read_from(dir, report.head.n).unwrap().next().unwrap().unwrap();
     assert_eq!(serde_json::from_slice::<Event>(&last.1).unwrap().event_id, "after");
     assert!(report.records > 100);
-    assert!(!recent_event_ids(dir, 0).unwrap().contains("refused"));
+    assert!(!event_ids_after(dir, 0).unwrap().contains("refused"));
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub use event::{
 };
 pub use log::{Durability, Log, Options};
 pub use parameters::{Shown, date_text};
-pub use records::{Records, find, last_number, last_store_revision, read_from, recent_event_ids};
+pub use records::{Records, event_ids_after, find, last_number, last_store_revision, read_from};
 pub use recover::Recovery;
 pub use sink::{AuditSink, MemoryAudit};
 pub use verify::{Report, verify, verify_anchored};

@@ -93,7 +93,7 @@ pub fn last_store_revision(dir: &Path, last_n: u64) -> Result<Option<u64>, Audit
 }
 
 /// The event ids of all records after `since`: what an outbox need not write again.
-pub fn recent_event_ids(dir: &Path, since: u64) -> Result<HashSet<String>, AuditError> {
+pub fn event_ids_after(dir: &Path, since: u64) -> Result<HashSet<String>, AuditError> {
     #[derive(Deserialize)]
     struct Id {
         #[serde(rename = "eventID")]

@@ -12,12 +12,19 @@ pub trait AuditSink: fmt::Debug + Send + Sync {
     /// share the work, and one of them tells the others: whoever polls this polls it to its end or drops it,
     /// and awaits nothing in between.
     async fn record(&self, event: &Event) -> Result<(), AuditError>;
+
+    /// The number of the last durable record, 0 if there is none.
+    fn last_number(&self) -> u64;
 }
 
 #[async_trait]
 impl AuditSink for Log {
     async fn record(&self, event: &Event) -> Result<(), AuditError> {
         self.append(event).await.map(drop)
+    }
+
+    fn last_number(&self) -> u64 {
+        self.head().n
     }
 }
 
@@ -49,5 +56,8 @@ impl AuditSink for MemoryAudit {
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
         Ok(())
+    }
+    fn last_number(&self) -> u64 {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 }

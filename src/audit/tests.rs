@@ -227,7 +227,7 @@ async fn records_round_trip_and_a_reopened_log_goes_on() {
         let (n, json) = record.unwrap();
         assert_eq!(serde_json::from_slice::<Event>(&json).unwrap(), event(&format!("id-{n}")));
     }
-    let ids = recent_event_ids(&dir, 18).unwrap();
+    let ids = event_ids_after(&dir, 18).unwrap();
     assert_eq!(ids.len(), 3);
     assert!(ids.contains("id-19") && ids.contains("id-21"));
     let anchored = |anchor| verify_anchored(&dir, &KEY, CLUSTER, &anchor);
@@ -368,7 +368,7 @@ async fn many_appenders_over_many_segments() {
     let report = check(&dir).unwrap();
     assert_eq!((report.records, report.head), (3200, head));
     assert!(report.segments >= 6, "{report:?}");
-    assert_eq!(recent_event_ids(&dir, 0).unwrap().len(), 3200);
+    assert_eq!(event_ids_after(&dir, 0).unwrap().len(), 3200);
     assert_eq!(read_from(&dir, 3000).unwrap().count(), 201);
     assert!(!dir.join("spare").exists());
     let bytes: u64 =

@@ -1,9 +1,9 @@
 //! The thread that owns the end of the log: it chains, writes and syncs, a batch at a time.
 //!
 //! A batch is whatever has queued up while the one before was synced (group commit), and under load
-//! what comes within two milliseconds more ([`gather`]): a lone caller waits for one sync and many
-//! share one. The chain's head moves only when a batch is
-//! durable; one that fails leaves no trace but a tail that is zeroed again.
+//! what comes within at most two milliseconds more ([`gather`]): a lone caller waits for one sync and
+//! many share one. The chain's head moves only when a batch is durable; one that fails leaves no trace
+//! but a tail that is zeroed again.
 
 use std::fs::File;
 use std::io;
@@ -146,14 +146,16 @@ impl Writer {
             if self.queue.blocking_recv_many(&mut requests, MAX_BATCH_RECORDS) == 0 {
                 break;
             }
-            if self.gather.waits(requests.len(), in_company) {
-                self.wait_for_company(requests.len());
+            if let Some(enough) = self.gather.waits(requests.len(), in_company) {
+                let in_time = self.wait_for_company(enough.saturating_sub(requests.len()));
                 while requests.len() < MAX_BATCH_RECORDS
                     && let Ok(request) = self.queue.try_recv()
                 {
                     requests.push(request);
                 }
-                self.gather.learn(requests.len());
+                if in_time {
+                    self.gather.learn(requests.len());
+                }
             }
             for request in requests.drain(..) {
                 match request {
@@ -177,11 +179,10 @@ impl Writer {
         }
     }
 
-    /// Sleeps until the queue has so many records that the batch with these is full, or for as long as
-    /// a batch waits at most.
+    /// Sleeps until the queue has so many records, or for as long as a batch waits at most. False if it slept longer:
+    /// a processor that was away tells nothing of how many callers there are.
     #[expect(clippy::disallowed_methods, reason = "elapsed time, not a moment")]
-    fn wait_for_company(&self, records: usize) {
-        let missing = gather::FULL.saturating_sub(records);
+    fn wait_for_company(&self, missing: usize) -> bool {
         let began = Instant::now();
         self.wanted.set(missing);
         while self.queue.len() < missing
@@ -191,6 +192,7 @@ impl Writer {
             std::thread::park_timeout(left);
         }
         self.wanted.clear();
+        began.elapsed() < gather::OVERSLEPT
     }
 
     fn add(&mut self, event: &[u8], done: oneshot::Sender<Answer>) {

@@ -27,7 +27,7 @@ pub use heavy::Heavy;
 pub use operation::{
     Empty, Entry, Operation, OperationError, Reply, Service, ServiceTable, Speech,
 };
-pub use outbox::{Outbox, Part, ReplayError, inherit, owners, replay};
+pub use outbox::{Outbox, ReplayError, inherit, owners, replay};
 pub use pipeline::{Unlogged, refuse, service_event};
 pub use reattempts::Reattempts;
 pub use server::Server;

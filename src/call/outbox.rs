@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Serialize, Deserialize)]
 struct Waiting {
     events: Vec<Event>,
+    /// The number of the last record that this node's log had then: if it has these events, they come later.
+    #[serde(default)]
+    after: u64,
 }
 impl Record for Waiting {
     const TABLE: Table = Table::new("outbox");
@@ -67,7 +70,8 @@ impl Outbox {
         id: &str,
         events: Vec<Event>,
     ) -> Result<(), StoreError> {
-        tx.put(&server.own_key(id), Waiting { events }).map(drop)
+        let waiting = Waiting { events, after: server.audit.last_number() };
+        tx.put(&server.own_key(id), waiting).map(drop)
     }
 
     /// Logs the events of a call. Of a change, whose events wait in the outbox under `id`, those that the log
@@ -229,13 +233,6 @@ fn hold<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How much of the log is searched for an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    Recent,
-    Whole,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     #[error(transparent)]
@@ -245,30 +242,24 @@ pub enum ReplayError {
 }
 
 /// Logs the events that a crash kept from the log, and empties the outbox. `known` reads the ids of
-/// the events that the log holds, of its recent end or of the whole; it is asked only if something
-/// waits. Answers how many events were missing.
+/// the events that the log holds after the record of a number; it is asked only if something waits.
+/// Answers how many events were missing.
 pub async fn replay(
     server: &Server,
-    mut known: impl FnMut(Part) -> Result<HashSet<String>, AuditError>,
+    mut known: impl FnMut(u64) -> Result<HashSet<String>, AuditError>,
 ) -> Result<usize, ReplayError> {
-    if waiting(server, &server.store.begin(), 1).await?.is_empty() {
-        return Ok(0);
-    }
-    let (mut ids, mut searched, mut missing) = (known(Part::Recent)?, Part::Recent, 0);
+    let (mut ids, mut searched, mut missing) = (HashSet::new(), u64::MAX, 0);
     loop {
         let mut tx = server.store.begin();
         let waiting = waiting(server, &tx, BATCH).await?;
-        if waiting.is_empty() {
+        // A store that could not be written to may hold events that were logged long ago.
+        let Some(after) = waiting.iter().map(|(_, waiting)| waiting.after).min() else {
             return Ok(missing);
+        };
+        if after < searched {
+            (ids, searched) = (known(after)?, after);
         }
         for (id, waiting) in &waiting {
-            let is_lost = |ids: &HashSet<String>| {
-                waiting.events.iter().any(|event| !ids.contains(event.event_id.as_str()))
-            };
-            // A store that could not be written to may hold events that were logged long ago.
-            if searched == Part::Recent && is_lost(&ids) {
-                (ids, searched) = (known(Part::Whole)?, Part::Whole);
-            }
             let lost = waiting.events.iter().filter(|event| !ids.contains(event.event_id.as_str()));
             for event in lost {
                 server.audit.record(event).await?;

@@ -3,7 +3,7 @@ use super::files::{lock, make_dir};
 use super::{StartError, anchored, restore, shared};
 use crate::audit::{self, AuditSink, Log};
 use crate::backup::Anchor;
-use crate::call::{self, Heavy, Outbox, Part, Server};
+use crate::call::{self, Heavy, Outbox, Server};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreKind, StoreSettings};
 use crate::control;
@@ -27,10 +27,6 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// How many of the log's last records are searched for events that still wait in the outbox. The
-/// outbox is emptied every second; no second has had this many.
-const RECENT_RECORDS: u64 = 200_000;
 
 /// What a server is opened from.
 #[derive(Debug)]
@@ -324,15 +320,10 @@ pub(super) async fn assemble(
         machines: seams.machines,
         public_url: seams.public_url,
     });
-    let since = match state {
-        // What waited then in the outbox may have been logged long ago.
-        State::Restored => 0,
-        State::New | State::Joining | State::Existing => {
-            recovery.last_n.saturating_sub(RECENT_RECORDS)
-        }
-    };
-    let known =
-        |part| audit::recent_event_ids(&audit_at, if part == Part::Whole { 0 } else { since });
+    // What waited in the outbox of a store that was put back may have been logged at any time.
+    // So may what waits beside a log that was put back itself.
+    let last = if state == State::Restored { 0 } else { recovery.last_n };
+    let known = |after| audit::event_ids_after(&audit_at, if after > last { 0 } else { after });
     let missing = call::replay(&server, known)
         .await
         .map_err(|e| StartError::Other(format!("cannot bring the audit log up to date: {e}")))?;

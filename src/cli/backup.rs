@@ -70,7 +70,7 @@ async fn run(arguments: &BackupArguments) -> Result<(), StartError> {
 }
 
 pub(super) fn progress(rows: u64) {
-    eprintln!("claviger: {rows} rows");
+    super::tell(format_args!("claviger: {rows} rows"));
 }
 
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), StartError> {

@@ -69,11 +69,14 @@ pub(super) fn main(command: &BenchCommand) -> Result<(), StartError> {
     let subjects = subjects(&config, arguments)?;
     let plan = arguments.plan();
     let count = plan.cases().len() * plan.threads.len() * subjects.len();
-    eprintln!("claviger: {count} figures of {} s each; Ctrl-C ends early", arguments.seconds);
+    super::tell(format_args!(
+        "claviger: {count} figures of {} s each; Ctrl-C ends early",
+        arguments.seconds
+    ));
     super::run_async(async {
         let stopped = stop_signal();
         let stop = move || *stopped.borrow();
-        let progress = |text: &str| eprintln!("claviger: {text}");
+        let progress = |text: &str| super::tell(format_args!("claviger: {text}"));
         let around = move |subjects: Vec<Subject>, plan: Plan| {
             let around = Around { random: &SystemRandom, progress: &progress, stop: &stop };
             device_bench::run(&subjects, &plan, &around)

@@ -126,7 +126,7 @@ async fn alone(
 }
 
 fn progress(events: u64) {
-    eprintln!("claviger: {events} events looked at");
+    super::tell(format_args!("claviger: {events} events looked at"));
 }
 
 /// Writes to standard output, and says so if nobody can have read it.

@@ -53,11 +53,11 @@ pub(super) fn read_pin(path: &Path) -> Result<Pin, StartError> {
 
 /// A device made of a file. It protects nothing: whoever reads the file has every key.
 pub(super) fn software(dir: &Path) -> Result<Arc<dyn Hsm>, StartError> {
-    eprintln!(
+    super::tell(format_args!(
         "claviger: warning: --insecure-software-root: the root key lies in a file of {}; whoever \
          reads that directory has every key and every secret",
         dir.display()
-    );
+    ));
     let device = SoftwareHsm::seeded(seed(dir)?);
     // It forgets which roots it had; their names are in the deployment, their keys in the seed.
     let deployment = Deployment::read(dir)?;

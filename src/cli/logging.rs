@@ -1,4 +1,5 @@
 //! The log on standard error.
+use super::tell;
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::FilterFn;
@@ -22,8 +23,17 @@ where
 {
     // The one binding complains of every mechanism that it has no name for; `doctor` lists them. The other
     // tells of each connection to a TPM that it closes.
-    let filter = EnvFilter::new(format!("{wanted},cryptoki=off,tss_esapi=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let filter = |wanted| EnvFilter::try_new(format!("{wanted},cryptoki=off,tss_esapi=warn"));
+    let filter = filter(wanted).or_else(|error| {
+        tell(format_args!("claviger: CLAVIGER_LOG={wanted}: {error}; logging at \"info\""));
+        filter("info")
+    });
+    // A line that cannot be written is lost. To say so in the same place would be a panic wherever something
+    // is logged, as soon as the log's disk is full or its reader has gone.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_default())
+        .with_writer(writer)
+        .log_internal_errors(false);
     // No directive is narrow enough to have these back.
     let others = FilterFn::new(|metadata| {
         !DRIVERS.iter().any(|driver| metadata.target().starts_with(driver))
@@ -60,8 +70,12 @@ mod tests {
                 assert!(log.contains("ours") && log.contains("closer"), "{wanted}: {log}");
                 assert!(!log.contains("verifier") && !log.contains("password"), "{wanted}: {log}");
             }
-            let log = logged(json, "info");
-            assert!(log.contains("ours") && !log.contains("closer"), "{log}");
+            for wanted in ["info", "", "info,claviger::http=loud", "=,="] {
+                let log = logged(json, wanted);
+                let expected = !wanted.is_empty();
+                assert_eq!(log.contains("ours"), expected, "{wanted}: {log}");
+                assert!(!log.contains("closer"), "{wanted}: {log}");
+            }
         }
     }
 }

@@ -211,7 +211,7 @@ pub fn main() -> ExitCode {
         Command::Root(command) => root::main(&command),
         Command::Recovery(command) => recovery::main(&command),
         Command::Recover(arguments) => recovery::recover(&arguments),
-        Command::DeviceHelper => return claviger_hsm::worker::run_child(),
+        Command::DeviceHelper => claviger_hsm::worker::run_child(),
         Command::Backup(arguments) => backup::main(&arguments),
         Command::Verify(arguments) => verify::main(&arguments),
         Command::Restore(arguments) => restore::main(&arguments),
@@ -222,15 +222,28 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => return policy::run(&command),
         Command::Credentials(arguments) => credentials::run(&arguments),
     };
+    let code = match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            tell(format_args!("claviger: {error}"));
+            error.exit_code()
+        }
+    };
     // Some vendors' libraries crash if the process ends while they are at work.
     claviger_hsm::pkcs11::end_modules();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("claviger: {error}");
-            ExitCode::from(error.exit_code())
-        }
+    end(code)
+}
+
+/// Ends the process without the exit handlers of the libraries in it: threads may be at work in a device
+/// until the very end, and OpenSSL's handler frees locks that they hold.
+fn end(code: u8) -> ExitCode {
+    use std::io::Write;
+    _ = std::io::stdout().flush();
+    // A build that counts what runs (benches/pgo.sh) writes its counts in a handler.
+    if cfg!(claviger_counts) {
+        return ExitCode::from(code);
     }
+    signal_hook::low_level::exit(code.into())
 }
 
 /// Follows the plan of `claviger torture`, if its variable names one.
@@ -244,10 +257,16 @@ fn follow_plan() -> Result<(), StartError> {
     Ok(())
 }
 
+/// Says something on standard error. Whoever closed it wants to hear no more, which is no reason to end.
+fn tell(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Takes the process's secrets out of others' reach. What does not hold is said, not fatal.
 fn harden() {
     for (measure, error) in crate::memory::process::harden().failures() {
-        eprintln!("claviger: warning: {measure:?} does not hold: {error}");
+        tell(format_args!("claviger: warning: {measure:?} does not hold: {error}"));
     }
 }
 

@@ -1,4 +1,5 @@
 //! `claviger policy check`: what is wrong with policies, before they are attached to anything.
+use super::StartError;
 use crate::api;
 use crate::policy::check::{Finding, Services, Severity, Subject, check};
 use clap::{Args, Subcommand, ValueEnum};
@@ -62,7 +63,7 @@ const WRONG_ARGUMENTS: u8 = 2;
 pub(super) fn run(command: &PolicyCommand) -> ExitCode {
     let PolicyCommand::Check(arguments) = command;
     if arguments.purpose.is_some() && arguments.kind != Some(Attached::Key) {
-        eprintln!("claviger: --for is about --kind key");
+        super::tell(format_args!("claviger: --for is about --kind key"));
         return ExitCode::from(WRONG_ARGUMENTS);
     }
     let services: Services<'_> = api::SERVICES
@@ -77,7 +78,7 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         let text = match read(file) {
             Ok(text) => text,
             Err(error) => {
-                eprintln!("claviger: {}: {error}", file.display());
+                super::tell(format_args!("claviger: {}: {error}", file.display()));
                 return ExitCode::from(WRONG_ARGUMENTS);
             }
         };
@@ -85,11 +86,16 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         let findings = check(&text, subject, &services);
         all.push(Checked { file, kind: name(subject), findings });
     }
-    if arguments.json {
+    let shown = if arguments.json {
         // Strings and numbers only: this cannot fail.
-        println!("{}", serde_json::to_string_pretty(&all).unwrap_or_default());
+        let json = serde_json::to_string_pretty(&all).unwrap_or_default();
+        super::control::print(&format!("{json}\n"))
     } else {
-        all.iter().for_each(print);
+        all.iter().try_for_each(print)
+    };
+    if let Err(error) = shown {
+        super::tell(format_args!("claviger: {error}"));
+        return ExitCode::from(FOUND);
     }
     let fails = |finding: &Finding| finding.severity > Severity::Note;
     match all.iter().any(|checked| checked.findings.iter().any(fails)) {
@@ -130,8 +136,9 @@ fn read(file: &Path) -> std::io::Result<String> {
 }
 
 /// `FILE:LINE:COLUMN: severity[rule]: message (statement 0, Sid)`
-fn print(checked: &Checked<'_>) {
+fn print(checked: &Checked<'_>) -> Result<(), StartError> {
     let file = checked.file.display();
+    let mut text = String::new();
     for finding in &checked.findings {
         let place =
             finding.position.map_or_else(String::new, |p| format!(":{}:{}", p.line, p.column));
@@ -141,14 +148,16 @@ fn print(checked: &Checked<'_>) {
             (None, _) => String::new(),
         };
         let (severity, rule) = (finding.severity.name(), finding.rule);
-        println!("{file}{place}: {severity}[{rule}]: {}{statement}", finding.message);
+        text += &format!("{file}{place}: {severity}[{rule}]: {}{statement}\n", finding.message);
     }
+    super::control::print(&text)?;
     let count = |severity| checked.findings.iter().filter(|f| f.severity == severity).count();
-    eprintln!(
+    super::tell(format_args!(
         "{file}: checked as a policy of kind {}: errors {}, warnings {}, notes {}",
         checked.kind,
         count(Severity::Error),
         count(Severity::Warning),
         count(Severity::Note)
-    );
+    ));
+    Ok(())
 }

@@ -23,5 +23,7 @@ pub(super) fn tpm_libraries(config: &Config) {
         command.arg0(name);
     }
     let error = command.args(arguments).env(variable, value).exec();
-    eprintln!("claviger: warning: cannot start anew with {variable}={value}: {error}");
+    super::tell(format_args!(
+        "claviger: warning: cannot start anew with {variable}={value}: {error}"
+    ));
 }

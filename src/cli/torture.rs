@@ -88,9 +88,10 @@ pub(super) fn run(arguments: &TortureArguments) -> Result<(), StartError> {
     let over = until_signalled()?;
     let made = std::fs::DirBuilder::new().mode(0o700).create(&settings.dir);
     made.map_err(|e| StartError::Setup(at(&settings.dir, &e)))?;
-    eprintln!("claviger: torture with seed {seed} in {}", settings.dir.display());
-    let report = torture::run(&settings, &over, &|line| eprintln!("claviger: {line}"))
-        .map_err(|trouble| StartError::Setup(trouble.to_string()))?;
+    super::tell(format_args!("claviger: torture with seed {seed} in {}", settings.dir.display()));
+    let report =
+        torture::run(&settings, &over, &|line| super::tell(format_args!("claviger: {line}")))
+            .map_err(|trouble| StartError::Setup(trouble.to_string()))?;
     // Stays where something is kept in it.
     drop(std::fs::remove_dir(&settings.dir));
     show(&report, arguments.report.as_deref())?;

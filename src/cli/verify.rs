@@ -34,7 +34,7 @@ pub(super) fn telling(doing: &'static str) -> impl FnMut(u64) + Send + 'static {
     let mut next = TELL_EVERY_ROWS;
     move |rows| {
         if is_due(&mut next, rows) {
-            eprintln!("claviger: {rows} rows {doing}");
+            super::tell(format_args!("claviger: {rows} rows {doing}"));
         }
     }
 }

@@ -2,6 +2,9 @@
 use crate::outgoing::client_tls;
 use crate::store::postgres;
 use serde::Deserialize;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,7 +44,7 @@ pub struct Store {
     /// `postgresql://user:password@host[:port][,host[:port]]/database`
     #[serde(default)]
     url: Option<Hidden>,
-    /// A file that holds the URL and nothing else.
+    /// A file that holds the URL and nothing else, mode 600.
     #[serde(default)]
     url_file: Option<PathBuf>,
     /// The schema with our tables.
@@ -110,10 +113,8 @@ impl Store {
         }
         let url = match (&self.url, &self.url_file) {
             (Some(url), _) => url.0.clone(),
-            (None, Some(path)) => std::fs::read_to_string(path)
-                .map_err(|e| format!("store.url_file: {}: {e}", path.display()))?
-                .trim()
-                .to_owned(),
+            (None, Some(path)) => read_url(path)
+                .map_err(|what| format!("store.url_file: {}: {what}", path.display()))?,
             (None, None) => return Err("store: wants one of url and url_file".into()),
         };
         let tls = match client_tls(self.tls_ca.as_deref()) {
@@ -131,9 +132,22 @@ impl Store {
     }
 }
 
+/// The URL in a file that nobody else can read, for it holds a password.
+fn read_url(path: &Path) -> Result<String, String> {
+    let mut file = File::open(path).map_err(|e| e.to_string())?;
+    let mode = file.metadata().map_err(|e| e.to_string())?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(format!("has mode {mode:o}; it must be 600"));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|e| e.to_string())?;
+    Ok(text.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn read(text: &str) -> Result<Store, String> {
         let store: Store = toml::from_str(text).map_err(|e| e.to_string())?;
@@ -157,6 +171,27 @@ mod tests {
         let store = read(&format!("{text}\nstaleness_ms = 300\nconnections = 2")).unwrap();
         assert_eq!(store.staleness(), Duration::from_millis(300));
         assert_eq!(store.postgresql().unwrap().unwrap().connections, 2);
+    }
+
+    #[test]
+    fn the_url_may_be_in_a_file_that_nobody_else_can_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("database");
+        let store = read(&format!("kind = \"postgresql\"\nurl_file = {path:?}")).unwrap();
+        assert!(store.postgresql().unwrap_err().contains("No such file"));
+        std::fs::write(&path, "postgresql://c:hunter2@127.0.0.1/c\n").unwrap();
+        for (mode, refused) in
+            [(0o644, true), (0o640, true), (0o604, true), (0o600, false), (0o400, false)]
+        {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            match store.postgresql() {
+                Err(error) => assert!(refused && error.contains("must be 600"), "{error}"),
+                Ok(settings) => {
+                    assert!(!refused, "{mode:o}");
+                    assert_eq!(settings.unwrap().url, "postgresql://c:hunter2@127.0.0.1/c");
+                }
+            }
+        }
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub struct Noted {
 }
 
 impl Noted {
+    /// The last of all these reads.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.readers.values().map(|reader| reader.last).max().max(self.others)
+    }
+
     fn is_empty(&self) -> bool {
         self.readers.is_empty() && self.others.is_none()
     }

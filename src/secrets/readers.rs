@@ -1,7 +1,8 @@
 //! Who still reads an old version of a secret. AWS cannot tell; whoever takes an old password away has
 //! to know.
 //!
-//! A row holds all readers of one version, so that it goes with the version and needs no search.
+//! A row holds all readers of one version, so that it goes with the version and needs no search. With it the secret
+//! learns on which day it was last read: no read waits for a write.
 use super::find::id_in;
 use super::stages::{CURRENT, PREVIOUS};
 use super::{CrossAccountState, Secret, VersionMeta};
@@ -11,6 +12,7 @@ use crate::store::{Record, Store, StoreError, Tx};
 use crate::types::{Arn, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The caching clients of AWS ask again after an hour; who did not ask for two is gone.
 pub const IDLE_SECONDS: i64 = 2 * 60 * 60;
@@ -124,21 +126,25 @@ async fn write_some(
     let mut done = Vec::new();
     for (secret, version) in batch {
         // Read by this transaction: what is deleted meanwhile makes it conflict.
-        match existing(&mut tx, secret, version).await? {
-            Some(arn) => {
-                let Some(row) = row(&arn, version) else { continue };
-                let noted = reads.of(&arn, version);
-                let stored = tx.get::<Readers>(&row).await?;
-                let before = stored.map(|stored| Readers::clone(&stored)).unwrap_or_default();
-                let mut all = before.clone();
-                all.add(&noted);
-                if all != before {
-                    tx.put(&row, all)?;
-                }
-                done.push((arn.clone(), version, noted));
-            }
-            None => reads.drop_notes(secret, version),
+        let Some(secret) = existing(&mut tx, secret, version).await? else {
+            reads.drop_notes(secret, version);
+            continue;
+        };
+        let arn = secret.arn.clone();
+        let Some(row) = row(&arn, version) else { continue };
+        let noted = reads.of(&arn, version);
+        let stored = tx.get::<Readers>(&row).await?;
+        let before = stored.map(|stored| Readers::clone(&stored)).unwrap_or_default();
+        let mut all = before.clone();
+        all.add(&noted);
+        if all != before {
+            tx.put(&row, all)?;
         }
+        let mut read = Secret::clone(&secret);
+        if noted.last().is_some_and(|at| read.accessed(version, at)) {
+            read.save(&mut tx)?;
+        }
+        done.push((arn, version, noted));
     }
     tx.commit().await?;
     for (secret, version, noted) in done {
@@ -148,10 +154,14 @@ async fn write_some(
 }
 
 /// The secret of this ARN, if it is still there and has the version.
-async fn existing(tx: &mut Tx<'_>, secret: &str, version: &str) -> Result<Option<Arn>, StoreError> {
+async fn existing(
+    tx: &mut Tx<'_>,
+    secret: &str,
+    version: &str,
+) -> Result<Option<Arc<Secret>>, StoreError> {
     let Ok(arn) = secret.parse::<Arn>() else { return Ok(None) };
     let found = Secret::by_arn(tx, &arn).await?;
-    Ok(found.is_some_and(|found| found.versions.contains(version)).then_some(arn))
+    Ok(found.filter(|found| found.versions.contains(version)))
 }
 
 /// What a reader of a version does now.

@@ -158,6 +158,14 @@ impl Secret {
         }
     }
 
+    /// Notes that a version was read. Only the day counts: answers whether that is a new one.
+    pub(super) fn accessed(&mut self, version_id: &str, at: Timestamp) -> bool {
+        let day = Some(Self::day(at));
+        let is_new = self.accessed < day;
+        self.accessed = self.accessed.max(day);
+        self.versions.accessed(version_id, day) || is_new
+    }
+
     /// The day of a moment: what "last accessed" is rounded to.
     pub(super) fn day(now: Timestamp) -> Timestamp {
         const SECONDS_PER_DAY: i64 = 86_400;
@@ -315,27 +323,6 @@ impl Authorized<NewSecret> {
             tags,
             ..Secret::blank(self.arn.clone(), name, account, region, now)
         })
-    }
-}
-
-impl Authorized<FoundSecret> {
-    /// Notes that a version was read, once a day.
-    pub fn accessed(
-        &self,
-        tx: &mut Tx<'_>,
-        version_id: &str,
-        now: Timestamp,
-    ) -> Result<(), SecretError> {
-        let day = Some(Secret::day(now));
-        let version = self.versions.get(version_id);
-        if self.accessed == day && version.is_none_or(|version| version.accessed == day) {
-            return Ok(());
-        }
-        let mut secret = Secret::clone(self);
-        secret.accessed = day;
-        secret.versions.accessed(version_id, day);
-        secret.save(tx)?;
-        Ok(())
     }
 }
 

@@ -185,10 +185,13 @@ impl Versions {
         self.0.remove(id).is_some()
     }
 
-    pub(super) fn accessed(&mut self, id: &str, day: Option<Timestamp>) {
-        if let Some(version) = self.0.get_mut(id) {
-            version.accessed = day;
-        }
+    /// Answers whether that is news of the version.
+    pub(super) fn accessed(&mut self, id: &str, day: Option<Timestamp>) -> bool {
+        let Some(version) = self.0.get_mut(id).filter(|version| version.accessed < day) else {
+            return false;
+        };
+        version.accessed = day;
+        true
     }
 
     /// The version's value was sealed anew under another KMS key.

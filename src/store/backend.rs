@@ -45,6 +45,18 @@ impl SubAssign for Digest {
     }
 }
 
+/// What a row adds to the sum over all of them, by its key and revision.
+pub type Mark = Arc<dyn Fn(&[u8], Revision) -> Digest + Send + Sync>;
+
+/// All rows of one moment, summed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub digest: Digest,
+    pub rows: u64,
+    /// The state bytes of that moment.
+    pub state: Option<Bytes>,
+}
+
 /// Turns the running digest into the bytes stored beside the rows.
 ///
 /// Sealed by the caller's key: the backend must be able neither to read nor to forge it. Two
@@ -114,12 +126,9 @@ pub trait Backend: Debug + Send + Sync {
     /// durable write. No commit may be under way.
     fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision);
 
-    /// Visits every row's key and revision without its value (start-up verification), in key
-    /// order, in chunks, off the async threads, as of one moment. Answers the state of that moment.
-    async fn for_each_row(
-        &self,
-        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<Option<Bytes>, StoreError>;
+    /// Sums up all rows (start-up verification), off the async threads, as of one moment. Marks are asked for in
+    /// any order, and several at a time where that is quicker.
+    async fn sum(&self, mark: Mark) -> Result<Sum, StoreError>;
 
     /// All rows with their values and the state, of one moment, for a backup. A store that has tools
     /// of its own for that refuses.

@@ -1,8 +1,9 @@
 //! The embedded store: one file, one writing thread, readers that never wait for it.
-use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+use super::backend::{Backend, Commit, Digest, Mark, Revision, StoreError, Sum, Witness};
 use super::engine::{Engine, Options};
 use super::export::Export;
 use super::ledger::Ledger;
+use super::sum::sum;
 use super::writer::{Answer, Installed, Job, Stopped, Writer};
 use bytes::Bytes;
 use std::ops::Range;
@@ -18,9 +19,6 @@ const QUEUE_COMMITS: usize = 4096;
 /// A scan of more rows than this leaves the async thread. A point read is about 2 µs and a
 /// change of threads 10, so short scans stay.
 const INLINE_SCAN_ROWS: usize = 64;
-
-/// Rows of one step of `for_each_row`: large enough to forget the change of threads.
-const CHUNK_ROWS: usize = 4096;
 
 #[derive(Debug)]
 pub struct Embedded {
@@ -44,12 +42,14 @@ impl Embedded {
         let (installed, stopped) = (Installed::default(), Stopped::default());
         let (jobs, receiver) = mpsc::channel(QUEUE_COMMITS);
         let state = engine.state()?;
+        let none = |e| StoreError::Unavailable(format!("no thread for the writer: {e}"));
         let writer =
             Writer::new(engine.clone(), receiver, installed.clone(), state, stopped.clone());
+        let writer = writer.map_err(none)?;
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run())
-            .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
+            .map_err(none)?;
         Ok(Self { engine, installed, stopped, jobs: Some(jobs), writer: Some(writer) })
     }
 
@@ -119,25 +119,11 @@ impl Backend for Embedded {
             Some(Ledger::new(witness, start, last));
     }
 
-    async fn for_each_row(
-        &self,
-        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<Option<Bytes>, StoreError> {
-        let (mut snapshot, state) = self.noticed(self.engine.snapshot())?;
-        loop {
-            let step = blocking(move || {
-                let rows = snapshot.chunk(CHUNK_ROWS)?;
-                Ok((snapshot, rows))
-            });
-            let (rest, rows) = self.noticed(step.await)?;
-            if rows.is_empty() {
-                return Ok(state);
-            }
-            for (key, revision) in &rows {
-                visit(key, *revision);
-            }
-            snapshot = rest;
-        }
+    async fn sum(&self, mark: Mark) -> Result<Sum, StoreError> {
+        let (rows, state) = self.noticed(self.engine.snapshot())?;
+        let summed = blocking(move || sum(&rows, &mark)).await;
+        let (digest, rows) = self.noticed(summed)?;
+        Ok(Sum { digest, rows, state })
     }
 
     fn export(&self) -> Result<Box<dyn Export>, StoreError> {

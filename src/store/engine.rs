@@ -5,13 +5,15 @@
 use super::backend::{Revision, StoreError};
 use super::export::Export;
 use super::file::{self, Health, StoreFile};
+use super::sum::Rows;
 use bytes::Bytes;
-use redb::{Database, Error, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{Database, Error, ReadableDatabase, TableDefinition, WriteTransaction};
 use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, TryLockError};
+use std::time::Duration;
 
 pub(super) const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 pub(super) const STATE: TableDefinition<'static, (), &[u8]> = TableDefinition::new("state");
@@ -26,16 +28,22 @@ const LOCK_NAME: &str = "store.lock";
 /// what falls out of it in the page cache of the kernel, for a microsecond more.
 const CACHE_BYTES: usize = 64 << 20;
 
+const QUIET: Duration = Duration::from_millis(100);
+
 #[derive(Clone, Debug)]
 pub struct Options {
     pub cache_bytes: usize,
     /// Check every page's checksum before the first read. Reads the whole file.
     pub verify_on_open: bool,
+    /// A pause after which the engine records which pages are in use, so that a start after a kill in a quiet
+    /// moment need not read the whole file. With every commit it would cost another sync, and time by the
+    /// size of the file.
+    pub quiet: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: CACHE_BYTES, verify_on_open: false }
+        Self { cache_bytes: CACHE_BYTES, verify_on_open: false, quiet: QUIET }
     }
 }
 
@@ -44,7 +52,7 @@ pub(super) type Row = (Revision, Bytes);
 #[derive(Debug)]
 pub(super) struct Engine {
     path: PathBuf,
-    options: Options,
+    pub(super) options: Options,
     _lock: File,
     pub(super) health: Arc<Health>,
     /// Only `reopen` and `close` take it for writing; readers never wait for a commit.
@@ -97,25 +105,20 @@ impl Engine {
         })
     }
 
-    /// The rows as of now, to be walked with [`Snapshot::chunk`], and the state beside them.
-    pub(super) fn snapshot(&self) -> Result<(Snapshot, Option<Bytes>), StoreError> {
+    /// The rows as of now, and the state beside them.
+    pub(super) fn snapshot(&self) -> Result<(Rows, Option<Bytes>), StoreError> {
         self.with(|database| {
             let reading = database.begin_read()?;
             let state = reading.open_table(STATE)?;
             let state = state.get(())?.map(|bytes| Bytes::copy_from_slice(bytes.value()));
-            Ok((Snapshot { rows: reading.open_table(ROWS)?, after: None }, state))
+            Ok((reading.open_table(ROWS)?, state))
         })
     }
 
     /// The rows and the state as of now, with the values.
     pub(super) fn export(&self) -> Result<Walk, StoreError> {
-        self.with(|database| {
-            let transaction = database.begin_read()?;
-            let rows = Snapshot { rows: transaction.open_table(ROWS)?, after: None };
-            let state = transaction.open_table(STATE)?;
-            let state = state.get(())?.map(|bytes| Bytes::copy_from_slice(bytes.value()));
-            Ok(Walk { rows, state })
-        })
+        let (rows, state) = self.snapshot()?;
+        Ok(Walk { rows, after: None, state })
     }
 
     /// Runs `change` in one engine transaction; durable on `Ok` if `change` says `true`, without
@@ -132,6 +135,21 @@ impl Engine {
                 transaction.abort()?;
             }
             Ok(())
+        })
+    }
+
+    /// How much a record of them needs: by the size of the file.
+    pub(super) fn checkpoint_bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |file| file.len() / 1024)
+    }
+
+    /// Records, durably, which pages are in use. Whoever opens the file after this commit has nothing to repair;
+    /// after any other he reads the whole file.
+    pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
+        self.with(|database| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_quick_repair(true);
+            Ok(transaction.commit()?)
         })
     }
 
@@ -178,43 +196,10 @@ impl Engine {
     }
 }
 
-/// One consistent view of all rows.
-pub(super) struct Snapshot {
-    rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    after: Option<Vec<u8>>,
-}
-
-impl Snapshot {
-    /// The next `limit` keys and revisions in key order; none at the end. Each row is looked up by its
-    /// key as well: damage above the rows can leave a walk whole and still lead a lookup astray.
-    pub(super) fn chunk(&mut self, limit: usize) -> Result<Vec<(Vec<u8>, Revision)>, StoreError> {
-        let mut found = Vec::with_capacity(limit);
-        guarded(|| {
-            let from = self.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            for row in self.rows.range::<&[u8]>((from, Bound::Unbounded))?.take(limit) {
-                let (key, row) = row?;
-                let reached = self.rows.get(key.value())?;
-                if reached.is_none_or(|reached| reached.value() != row.value()) {
-                    return Err(Error::Corrupted("a row cannot be found by its key".into()));
-                }
-                found.push((key.value().to_vec(), split(row.value())?.0));
-            }
-            Ok(())
-        })?;
-        if let Some((last, _)) = found.last() {
-            // An engine that walks in circles over a damaged file must not hold us for ever.
-            if self.after.as_ref().is_some_and(|after| after >= last) {
-                return Err(StoreError::Corrupt("rows are out of order".into()));
-            }
-            self.after = Some(last.clone());
-        }
-        Ok(found)
-    }
-}
-
 /// One consistent view of the rows with their values, and of the state.
 pub(super) struct Walk {
-    rows: Snapshot,
+    rows: Rows,
+    after: Option<Vec<u8>>,
     state: Option<Bytes>,
 }
 
@@ -230,7 +215,7 @@ impl Export for Walk {
     }
 
     fn next(&mut self, bytes: usize) -> Result<Vec<(Bytes, Revision, Bytes)>, StoreError> {
-        let Snapshot { rows, after } = &mut self.rows;
+        let Self { rows, after, .. } = self;
         let (mut found, mut size) = (Vec::new(), 0);
         guarded(|| {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -270,7 +255,7 @@ fn parse(row: &[u8]) -> Result<Row, Error> {
     Ok((revision, Bytes::copy_from_slice(value)))
 }
 
-fn split(row: &[u8]) -> Result<(Revision, &[u8]), Error> {
+pub(super) fn split(row: &[u8]) -> Result<(Revision, &[u8]), Error> {
     let (revision, value) =
         row.split_first_chunk().ok_or_else(|| Error::Corrupted("row without revision".into()))?;
     Ok((Revision(u64::from_be_bytes(*revision)), value))
@@ -294,10 +279,16 @@ fn open_database(
     health: &Arc<Health>,
 ) -> Result<Database, StoreError> {
     let file = StoreFile::open(path, health.clone())?;
+    let noted = health.clone();
     guarded(|| {
         Ok(Database::builder()
             .set_cache_size(options.cache_bytes)
             .set_check_integrity_on_open(options.verify_on_open)
+            .set_repair_callback(move |repair| {
+                if repair.progress() == 0.0 {
+                    noted.was_repaired();
+                }
+            })
             .create_with_backend(file)?)
     })
 }
@@ -311,7 +302,7 @@ fn drop_quietly(database: Option<Database>) {
 }
 
 /// The engine asserts what it finds in its file, so damage to it surfaces as a panic.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, StoreError> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, StoreError> {
     // The engine poisons or rolls back what a panic leaves behind, and says so when used again.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(store_error),

@@ -1,6 +1,6 @@
 //! The embedded store when the disk fails, is full, or is someone else's.
 use super::suite::{Open, commit, sum_of_rows, unseal};
-use super::{Backend, Digest, Embedded, Revision, StoreError};
+use super::{Backend, Digest, Embedded, Options, Revision, StoreError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -39,8 +39,13 @@ impl Faults {
     }
 }
 
+/// Uses no pause: faults are for what the tests ask for.
 fn witnessed(dir: &Path) -> Embedded {
-    let store = Embedded::open(dir).unwrap();
+    pausing(dir, Duration::from_secs(3600))
+}
+
+fn pausing(dir: &Path, quiet: Duration) -> Embedded {
+    let store = Embedded::open_with(dir, Options { quiet, ..Options::default() }).unwrap();
     store.install(Arc::new(Open::default()), Digest::default(), Revision(0));
     store
 }
@@ -93,6 +98,49 @@ async fn a_missing_directory_or_a_foreign_file_is_an_error() {
     std::fs::write(dir.path().join("store.redb"), "").unwrap();
     let emptied = Embedded::open(dir.path());
     assert!(matches!(emptied, Err(StoreError::Corrupt(_))), "{emptied:?}");
+}
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+async fn within_ten_seconds(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within ten seconds: {what}");
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_in_a_pause_stops_all_writing_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = pausing(dir.path(), PAUSE);
+    put(&store, "before", 1).await.unwrap();
+    store.faults().syncs.store(1, Ordering::SeqCst);
+    within_ten_seconds("nobody noticed", || store.check_writable().is_err()).await;
+    let refused = put(&store, "after", 2).await;
+    assert!(matches!(refused, Err(StoreError::ReadOnly(_))), "{refused:?}");
+    drop(store);
+    let store = witnessed(dir.path());
+    assert!(store.get(b"before").await.unwrap().is_some());
+    assert!(store.get(b"after").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_write_that_fails_in_a_pause_is_noticed_by_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = pausing(dir.path(), PAUSE);
+    put(&store, "before", 1).await.unwrap();
+    let faults = store.faults();
+    faults.writes.store(1, Ordering::SeqCst);
+    within_ten_seconds("nothing was written", || faults.writes.load(Ordering::SeqCst) == 0).await;
+    // It is opened anew by itself.
+    tokio::time::sleep(PAUSE / 2).await;
+    assert!(store.get(b"before").await.unwrap().is_some());
+    store.check_writable().unwrap();
+    put(&store, "after", 2).await.unwrap();
+    assert_sound(&store, 2).await;
 }
 
 #[tokio::test]

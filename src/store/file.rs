@@ -7,8 +7,10 @@ use super::backend::StoreError;
 use crate::failpoints::{self, Point};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
+use rustix::fs::{Advice, fadvise};
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
+use std::num::NonZeroU64;
 use std::ops::Bound;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -21,6 +23,7 @@ const OWNER_ONLY: u32 = 0o600;
 #[derive(Debug, Default)]
 pub(super) struct Health {
     sync_failed: AtomicBool,
+    was_repaired: AtomicBool,
     #[cfg(test)]
     pub(super) faults: super::fault_tests::Faults,
 }
@@ -28,6 +31,17 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn sync_failed(&self) -> bool {
         self.sync_failed.load(Ordering::Acquire)
+    }
+
+    /// The engine begins a repair, which takes seconds for every million rows.
+    pub(super) fn was_repaired(&self) {
+        tracing::info!("the store was not closed in order: all of it is read before it is opened");
+        self.was_repaired.store(true, Ordering::Release);
+    }
+
+    /// Whether it has repaired the file since this was asked last: it would at the next start, too.
+    pub(super) fn take_repaired(&self) -> bool {
+        self.was_repaired.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -43,9 +57,11 @@ impl StoreFile {
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(at(path))?;
         // A file restored from a backup may have come back with wider permissions.
         file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(at(path))?;
-        if file.metadata().map_err(at(path))?.len() == 0 {
+        let bytes = file.metadata().map_err(at(path))?.len();
+        if bytes == 0 {
             return Err(StoreError::Corrupt(format!("{} is empty", path.display())));
         }
+        read_ahead(path, bytes);
         Self::new(file, health)
     }
 
@@ -69,6 +85,33 @@ impl StoreFile {
         let file = FileBackend::new(file).map_err(|e| StoreError::Unavailable(e.to_string()))?;
         Ok(Self { file, health })
     }
+}
+
+/// Asks the kernel for the whole file, in its order, if there is memory for it. A start reads all of it anyway, page
+/// by page in the order of the keys: from a disk that takes many times as long. Small files need no help.
+fn read_ahead(path: &Path, bytes: u64) {
+    const SMALL: u64 = 64 << 20;
+    /// Of a longer piece the kernel reads no more than its own readahead, which is at least this.
+    const STEP: NonZeroU64 = NonZeroU64::new(128 << 10).unwrap();
+    if bytes < SMALL || memory_available().is_none_or(|available| bytes > available / 2) {
+        return;
+    }
+    // A handle of its own: the lock belongs to the engine's. Whatever fails here, it only takes longer.
+    let Ok(file) = File::open(path) else { return };
+    let ask = move || {
+        let mut from = 0;
+        while from < bytes && fadvise(&file, from, Some(STEP), Advice::WillNeed).is_ok() {
+            from += STEP.get();
+        }
+    };
+    _ = std::thread::Builder::new().name("store-ahead".into()).spawn(ask);
+}
+
+/// Bytes that can be had without swapping (proc_meminfo(5)).
+fn memory_available() -> Option<u64> {
+    let all = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = all.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 /// Locks the directory for as long as the file is held: creating a store takes several steps.

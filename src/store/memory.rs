@@ -1,5 +1,5 @@
 //! A store in memory, for tests and for `--store memory`.
-use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+use super::backend::{Backend, Commit, Digest, Mark, Revision, StoreError, Sum, Witness};
 use super::ledger::Ledger;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -83,19 +83,13 @@ impl Backend for Memory {
         self.contents().ledger = Some(Ledger::new(witness, start, last));
     }
 
-    async fn for_each_row(
-        &self,
-        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<Option<Bytes>, StoreError> {
-        let (rows, state) = {
-            let contents = self.contents();
-            let rows = contents.rows.iter().map(|(key, (revision, _))| (key.clone(), *revision));
-            (rows.collect::<Vec<_>>(), contents.state.clone())
-        };
-        for (key, revision) in &rows {
-            visit(key, *revision);
+    async fn sum(&self, mark: Mark) -> Result<Sum, StoreError> {
+        let contents = self.contents();
+        let mut digest = Digest::default();
+        for (key, (revision, _)) in &contents.rows {
+            digest += mark(key, *revision);
         }
-        Ok(state)
+        Ok(Sum { digest, rows: contents.rows.len() as u64, state: contents.state.clone() })
     }
 
     async fn clear(&self) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ mod numbers;
 pub mod postgres;
 mod record;
 mod sealed;
+mod sum;
 mod tx;
 mod writer;
 
@@ -30,7 +31,9 @@ mod prove_tests;
 #[cfg(test)]
 mod suite;
 
-pub use backend::{Backend, Changed, Changes, Commit, Digest, Feed, Revision, StoreError, Witness};
+pub use backend::{
+    Backend, Changed, Changes, Commit, Digest, Feed, Mark, Revision, StoreError, Sum, Witness,
+};
 pub use embedded::Embedded;
 pub use engine::Options;
 pub use export::{Export, Exported, Loader, RowCheck, SealedRow};

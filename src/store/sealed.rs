@@ -2,7 +2,7 @@
 //! revision; and the sum of a keyed function of all rows' keys and revisions is kept beside them.
 //! So an edited or swapped row does not open, and a row that was put back, removed or added does
 //! not match the sum: it is detected, never believed.
-use super::backend::{Backend, Commit, Digest, Revision, StoreError, Witness};
+use super::backend::{Backend, Commit, Digest, Revision, StoreError, Sum, Witness};
 use super::export::Exported;
 use super::numbers::Numbers;
 use crate::memory::LockedKey;
@@ -169,13 +169,9 @@ impl Sealed {
         random: Arc<dyn Random>,
         new: bool,
     ) -> Result<Self, StoreError> {
-        let (mut found, mut rows) = (Digest::default(), 0_u64);
-        let state = backend
-            .for_each_row(&mut |key, revision| {
-                found += keys.mark(key, revision);
-                rows += 1;
-            })
-            .await?;
+        let marks = keys.clone();
+        let mark = Arc::new(move |key: &[u8], revision| marks.mark(key, revision));
+        let Sum { digest: found, rows, state } = backend.sum(mark).await?;
         let (digest, last) = match state {
             Some(state) => read_state(&keys, &state)?,
             None if new && rows == 0 => (Digest::default(), Revision(0)),

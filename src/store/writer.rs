@@ -8,8 +8,10 @@ use super::ledger::Ledger;
 use crate::failpoints::{self, Point};
 use bytes::Bytes;
 use redb::{Error, ReadableTable, Table, WriteTransaction};
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 /// Bounds how long the first commit of a group waits for the last, and the engine's dirty pages.
@@ -64,6 +66,10 @@ pub(super) struct Writer {
     condition: Condition,
     stopped: Stopped,
     held: Option<Job>,
+    /// Waits for jobs, but not for ever.
+    waiting: Runtime,
+    /// Something was written since the engine last recorded its pages.
+    is_checkpoint_due: bool,
 }
 
 impl Writer {
@@ -73,8 +79,8 @@ impl Writer {
         installed: Installed,
         state: Option<Bytes>,
         stopped: Stopped,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             engine,
             jobs,
             installed,
@@ -83,12 +89,14 @@ impl Writer {
             condition: Condition::Sound,
             stopped,
             held: None,
-        }
+            waiting: tokio::runtime::Builder::new_current_thread().enable_time().build()?,
+            is_checkpoint_due: false,
+        })
     }
 
     /// Works until the last sender is gone and everything sent is answered.
     pub(super) fn run(mut self) {
-        while let Some(job) = self.held.take().or_else(|| self.jobs.blocking_recv()) {
+        while let Some(job) = self.held.take().or_else(|| self.next()) {
             match job {
                 Job::Commit(commit, answer) => {
                     let (commits, answers) = self.gather(commit, answer);
@@ -107,6 +115,34 @@ impl Writer {
                 }
                 Job::Heal => self.heal(),
             }
+        }
+    }
+
+    /// The next job, or none when the last sender is gone. A pause is used.
+    fn next(&mut self) -> Option<Job> {
+        if self.is_checkpoint_due || self.engine.health.take_repaired() {
+            self.is_checkpoint_due = true;
+            let quiet = self.engine.options.quiet;
+            let soon = async { tokio::time::timeout(quiet, self.jobs.recv()).await };
+            if let Ok(next) = self.waiting.block_on(soon) {
+                return next;
+            }
+            self.is_checkpoint_due = false;
+            self.checkpoint();
+        }
+        self.jobs.blocking_recv()
+    }
+
+    /// Lets the engine record its pages, if there is room. It changes nothing that anybody waits for.
+    fn checkpoint(&mut self) {
+        let room = ROOM_BYTES + self.engine.checkpoint_bytes();
+        if matches!(self.condition, Condition::Sound)
+            && self.engine.require_room(room).is_ok()
+            && let Err(cause) = self.engine.checkpoint()
+        {
+            self.fail(cause, None);
+            // The engine refuses reads as well until then.
+            let _ = self.settle();
         }
     }
 
@@ -196,6 +232,7 @@ impl Writer {
             StoreError::Full(text) => StoreError::Unavailable(format!("while writing: {text}")),
             other => other,
         });
+        self.is_checkpoint_due = true;
         match &written {
             Ok(()) => self.adopt(attempt),
             Err(cause) => self.fail(cause.clone(), attempt),

@@ -1,7 +1,7 @@
 //! A store in memory that counts what is read of it behind the cache, and fails to commit when it is
 //! told to.
 use bytes::Bytes;
-use claviger::store::{Backend, Commit, Digest, Memory, Revision, StoreError, Witness};
+use claviger::store::{Backend, Commit, Digest, Mark, Memory, Revision, StoreError, Sum, Witness};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -55,11 +55,8 @@ impl Backend for Counting {
     fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision) {
         self.store.install(witness, start, last);
     }
-    async fn for_each_row(
-        &self,
-        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<Option<Bytes>, StoreError> {
-        self.store.for_each_row(visit).await
+    async fn sum(&self, mark: Mark) -> Result<Sum, StoreError> {
+        self.store.sum(mark).await
     }
     async fn clear(&self) -> Result<(), StoreError> {
         self.store.clear().await

@@ -18,6 +18,7 @@ use claviger::monitor::Metrics;
 use claviger::quotas::{Quotas, Settings};
 use claviger::random::{Random, SeededRandom};
 use claviger::root_of_trust::RootOfTrust;
+use claviger::secrets;
 use claviger::store::{Backend, Memory, Store};
 use claviger::types::{AccountId, Region, SecretText, Tags};
 use claviger_hsm::{Hsm, SoftwareHsm};
@@ -256,6 +257,13 @@ impl World {
     pub async fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
         background::sweep(&self.server).await;
+    }
+
+    /// Writes down who read which secret, as the background does it.
+    pub async fn write_reads(&self) {
+        let (store, reads) = (&self.server.store, &self.server.last_uses.reads);
+        reads.hurry();
+        secrets::readers::write(store, reads, self.server.clock.now()).await.unwrap();
     }
 
     pub fn events(&self) -> Vec<Event> {

@@ -19,6 +19,7 @@
 //! | `services` | a registered service acts for its user, once for each request, as long as it is registered |
 //! | `policy` | `claviger policy check`: findings with their places, exit codes |
 //! | `quiet` | what the libraries of TPMs write to standard error |
+//! | `unread` | commands whose output nobody reads |
 //! | `resident` | keys that live in a token: used over HTTP, never out of it, a token that goes away, kills |
 //! | `rotation` | rotations on a real PostgreSQL and a real MariaDB outlive kills at every step and at any moment |
 //! | `roots` | the root of trust moves between devices under load and kills; recovery by shares; a sealed start |
@@ -63,5 +64,6 @@ mod setup;
 mod slow;
 mod tamper;
 mod tls;
+mod unread;
 mod watched;
 mod xks;

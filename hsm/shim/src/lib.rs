@@ -53,7 +53,8 @@
 //!
 //! `C_Decrypt session=3 rv=0x0 out=00ff`: the bytes of an output in hex; for C_GetAttributeValue
 //! `0x3=6b6579` for each attribute that has a value. PINs are inputs and are not logged. A test can
-//! so assert what never came out of the module. [`log`] reads it.
+//! so assert what never came out of the module. [`log`] reads it. A line `exit-handlers` says that the
+//! process has come to those of its libraries.
 
 mod actions;
 mod control;

@@ -8,6 +8,9 @@ use std::fmt::Write;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
+/// How the log calls the moment at which the process runs its libraries' exit handlers.
+const AT_EXIT_NAME: &str = "exit-handlers";
+
 /// Where a call writes. The pointers are the caller's own, good as long as the call.
 #[derive(Clone, Copy, Debug)]
 pub enum Output {
@@ -88,4 +91,14 @@ pub fn record(function: &str, session: CK_SESSION_HANDLE, rv: CK_RV, output: Out
         eprintln!("pkcs11 shim: the log: {e}");
         std::process::abort();
     }
+}
+
+/// Runs when the process calls its exit handlers.
+#[used]
+// SAFETY: a function without arguments that returns, as the linker's table of them wants.
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;
+
+extern "C" fn at_exit() {
+    record(AT_EXIT_NAME, 0, CKR_OK, Output::None);
 }

@@ -1,7 +1,5 @@
 //! The helper process of this crate's tests. The server is its own helper.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() {
     claviger_hsm::worker::run_child()
 }

@@ -14,7 +14,6 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,7 +23,7 @@ use std::time::Duration;
 /// How long calls may take that are in the device when the socket closes: a token that is cut off
 /// while it makes a key may keep half of it.
 const GRACE: Duration = Duration::from_secs(2);
-/// What ends a process at its exit may hang too: the module's own code among it.
+/// Finalising a module may hang too: the module's own code among it.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
 /// As in sysexits.h: the system did not do what it was asked.
 const EX_OSERR: u8 = 71;
@@ -34,19 +33,15 @@ const EX_PROTOCOL: u8 = 76;
 pub(super) const MAX_RANDOM: u32 = 64 * 1024;
 
 /// What a helper's program does, and all it does. Its stdin is the socket.
-pub fn run_child() -> ExitCode {
+pub fn run_child() -> ! {
     run_child_with(open)
 }
 
 /// [`run_child`] with devices of the caller's: for tests.
 pub fn run_child_with(
     open: impl Fn(OpenRequest) -> Result<Arc<dyn Hsm>, HsmError> + Send + Sync + 'static,
-) -> ExitCode {
-    let socket = match prepare() {
-        Ok(socket) => socket,
-        Err(_) => return ExitCode::from(EX_OSERR),
-    };
-    let code = serve(socket, open);
+) -> ! {
+    let code = prepare().map_or(EX_OSERR, |socket| serve(socket, open));
     // From here on all is the modules' own code, which may hang.
     let spawned = thread::Builder::new().spawn(|| {
         thread::sleep(EXIT_GRACE);
@@ -56,7 +51,8 @@ pub fn run_child_with(
         kill_self();
     }
     crate::pkcs11::end_modules();
-    code
+    // Calls that hang are still inside: exit handlers would pull their libraries away beneath them.
+    signal_hook::low_level::exit(code.into())
 }
 
 /// Hardens the process, and moves the socket away from where the module could touch it.
@@ -96,9 +92,9 @@ fn open(request: OpenRequest) -> Result<Arc<dyn Hsm>, HsmError> {
 pub fn serve(
     socket: UnixStream,
     open: impl Fn(OpenRequest) -> Result<Arc<dyn Hsm>, HsmError> + Send + Sync + 'static,
-) -> ExitCode {
+) -> u8 {
     let greeted = greet(&socket);
-    let Ok(output) = greeted else { return ExitCode::from(EX_PROTOCOL) };
+    let Ok(output) = greeted else { return EX_PROTOCOL };
     let (ended, ends) = channel();
     let server = Arc::new(Server {
         open,
@@ -111,13 +107,13 @@ pub fn serve(
     // One that opens the device, and one that sees the end; the request to open says how many
     // more are wanted.
     if server.spawn(2).is_err() {
-        return ExitCode::from(EX_OSERR);
+        return EX_OSERR;
     }
     wait_for_end(&ends, &server);
     if server.broken.load(Ordering::Relaxed) {
-        return ExitCode::from(EX_PROTOCOL);
+        return EX_PROTOCOL;
     }
-    ExitCode::SUCCESS
+    0
 }
 
 fn greet(mut socket: &UnixStream) -> io::Result<UnixStream> {

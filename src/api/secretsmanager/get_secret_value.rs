@@ -68,8 +68,6 @@ impl GetSecretValue {
         secret.alive()?;
         let (id, version) = secret.versions.pick(id, label)?;
         let value = open_value(call, &secret, id).await?;
-        let now = call.now;
-        secret.accessed(&mut call.tx, id, now)?;
         call.reads_version(&secret.arn, id);
         let (secret_string, secret_binary) = value.into_members();
         let stages: Vec<SmolStr> = version.stages.iter().map(SmolStr::from).collect();

@@ -34,7 +34,7 @@ pub use nodes::{Lease, NodeIdentity};
 pub use registry::{Node, Nodes, SharedCopy, copy_in, discard_unfinished};
 pub use session::Settings;
 
-use super::backend::{Backend, Commit, Digest, Feed, Revision, StoreError, Witness};
+use super::backend::{Backend, Commit, Digest, Feed, Mark, Revision, StoreError, Sum, Witness};
 use super::ledger::Ledger;
 use attempt::{revision, revision_of};
 use bytes::Bytes;
@@ -180,10 +180,7 @@ impl Backend for Postgres {
             Some(Installed { ledger, is_sealed });
     }
 
-    async fn for_each_row(
-        &self,
-        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<Option<Bytes>, StoreError> {
+    async fn sum(&self, mark: Mark) -> Result<Sum, StoreError> {
         let session = self.pool.connector.connect().await?;
         let client = &session.client;
         let walk = async {
@@ -197,23 +194,26 @@ impl Backend for Postgres {
                     .await?;
                 let head = "SELECT state FROM head ORDER BY sequence DESC LIMIT 1";
                 let head = client.query_opt(head, &[]).await?;
-                let all = "SELECT key, revision FROM rows ORDER BY key";
+                let all = "SELECT key, revision FROM rows";
                 let rows = client.query_raw(all, std::iter::empty::<i64>()).await?;
                 Ok::<_, Trouble>((head, rows))
             };
             // A database may stand still at any moment.
             let (head, rows) = timeout(START_DEADLINE, begin).await.map_err(late)??;
             let state: Option<&[u8]> = head.as_ref().ok_or_else(no_head)?.get(0);
+            let state = state.map(Bytes::copy_from_slice);
+            let mut sum = Sum { digest: Digest::default(), rows: 0, state };
             let mut rows = pin!(rows);
             while let Some(row) = timeout(START_DEADLINE, rows.try_next()).await.map_err(late)?? {
-                visit(row.get(0), revision(row.get(1))?);
+                sum.digest += mark(row.get(0), revision(row.get(1))?);
+                sum.rows += 1;
             }
-            Ok::<_, Trouble>(state.map(Bytes::copy_from_slice))
+            Ok::<_, Trouble>(sum)
         };
         // The session ends here and with it the transaction.
-        let state = walk.await?;
-        self.is_sealed.store(state.is_some(), Ordering::SeqCst);
-        Ok(state)
+        let sum = walk.await?;
+        self.is_sealed.store(sum.state.is_some(), Ordering::SeqCst);
+        Ok(sum)
     }
 
     async fn clear(&self) -> Result<(), StoreError> {

@@ -59,6 +59,7 @@ async fn by_list() {
             "VersionStages": ["AWSCURRENT"], "CreatedDate": NOW_SECS},
     ]});
     assert_eq!(answer, expected);
+    world.advance(0).await;
     for name in ["a", "b", "c"] {
         assert_eq!(world.describe(name).await["LastAccessedDate"], NOW_SECS + DAY, "{name}");
     }

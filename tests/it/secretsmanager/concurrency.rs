@@ -1,6 +1,6 @@
 //! Many callers at once: one of them wins each version, label and name, and nothing gets lost.
 use super::{creation, token, version};
-use crate::world::{Failed, World};
+use crate::world::{Failed, NOW_SECS, World};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,7 +119,15 @@ async fn a_name_goes_to_one_secret_and_the_default_key_is_one() {
 async fn readers_and_writers() {
     let world = Arc::new(World::new().await);
     world.secret("a", "value").await;
-    world.advance(super::DAY).await; // every reader's first read of the day
+    // The background writes beside them when the secret was read.
+    world.advance(super::DAY).await;
+    let behind = world.clone();
+    let background = tokio::spawn(async move {
+        for _ in 0..RIVALS {
+            behind.write_reads().await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    });
     let calls = (0..RIVALS).map(|n| match n % 4 {
         0 => ("PutSecretValue", version("a", n + 2, "value")),
         _ => ("GetSecretValue", json!({"SecretId": "a"})),
@@ -134,5 +142,9 @@ async fn readers_and_writers() {
             _ => assert!(outcome.is_ok() || throttled(&outcome), "{outcome:?}"),
         }
     }
+    background.await.unwrap();
+    world.write_reads().await;
+    let read = NOW_SECS + super::DAY;
+    assert_eq!(world.describe("a").await["LastAccessedDate"], read);
     holders(&world).await;
 }

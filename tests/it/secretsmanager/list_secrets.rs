@@ -49,6 +49,7 @@ async fn an_entry_says_all_but_the_value() {
     world.clock.advance(60);
     world.put("a", 2, "x").await;
     world.value("a").await;
+    world.advance(0).await;
     let expected = json!({"SecretList": [{
         "ARN": arn, "Name": "a", "Description": "mine", "KmsKeyId": key,
         "CreatedDate": NOW_SECS, "LastChangedDate": NOW_SECS + 60, "LastAccessedDate": NOW_SECS,
@@ -114,6 +115,7 @@ async fn orders() {
     world.put("prod/api", 2, "x").await;
     world.clock.advance(super::DAY);
     world.value("dev/db").await;
+    world.advance(0).await;
     for (by, ascending) in [
         (None, ["prod/db", "prod/api", "dev/db", "Billing"]),
         (Some("created-date"), ["prod/db", "prod/api", "dev/db", "Billing"]),

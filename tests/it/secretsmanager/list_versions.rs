@@ -21,6 +21,7 @@ async fn versions_with_their_labels_dates_and_keys() {
     world.sm("UpdateSecret", body).await;
     world.clock.advance(DAY);
     world.value("a").await;
+    world.advance(0).await;
     let current = json!({
         "VersionId": token(3), "VersionStages": ["AWSCURRENT"], "CreatedDate": NOW_SECS + 60,
         "LastAccessedDate": NOW_SECS + DAY, "KmsKeyIds": [key],

@@ -4,6 +4,7 @@ use super::support::{Work, Written, command, text};
 use crate::databases::{self, Postgres, fresh, program};
 use crate::harness::{Exit, copy_dir, machine, run};
 use crate::setup::Deployment;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -22,9 +23,10 @@ fn execute(server: &Postgres, statements: &str) {
 
 /// The configuration with the store in this database.
 fn point_at(deployment: &mut Deployment, server: &Postgres, database: &str, more: &str) {
-    let url = server.url(database);
-    deployment.more =
-        format!("[store]\nkind = \"postgresql\"\nurl = \"{url}?sslmode=disable\"\n{more}");
+    let file = deployment.dir.path().join("database");
+    std::fs::write(&file, format!("{}?sslmode=disable\n", server.url(database))).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    deployment.more = format!("[store]\nkind = \"postgresql\"\nurl_file = {file:?}\n{more}");
     deployment.write_config(&deployment.text(&deployment.data()));
 }
 

@@ -12,7 +12,18 @@ fn finalised_once(what: &str, called: &[String]) {
     assert!(called.len() > 10, "{what}: {called:?}");
     assert_eq!((count("C_Initialize"), count("C_Finalize")), (1, 1), "{what}");
     let open: Vec<&str> = called.iter().map(String::as_str).collect();
+    // Neither does anything run after it: exit handlers would pull libraries away beneath other devices'
+    // threads.
     assert_eq!(open.last(), Some(&"C_Finalize"), "{what}: {:?}", &open[open.len() - 5..]);
+}
+
+/// That the library would say so.
+#[test]
+fn exit_handlers_that_run_are_seen() {
+    let faulty = Faulty::new();
+    faulty.rules("C_Initialize 1 exit 3");
+    assert_eq!(run(faulty.command(&["root", "status"])).status.code(), Some(3));
+    assert_eq!(faulty.calls("exit-handlers"), 1);
 }
 
 #[test]
@@ -43,6 +54,7 @@ fn a_module_in_which_a_call_hangs_is_not_finalised_and_the_server_ends() {
     let exit = process.stop();
     assert_eq!(exit.status.code(), Some(0), "{exit:#?}");
     assert_eq!(faulty.calls("C_Finalize"), 0, "C_Finalize beside a call that hangs");
+    assert_eq!(faulty.calls("exit-handlers"), 0, "exit handlers beside a call that hangs");
 }
 
 #[test]

@@ -5,7 +5,9 @@ use crate::world::{Failed, REGION, World, table};
 use bytes::Bytes;
 use claviger::call::Arrival;
 use claviger::quotas::Settings;
-use claviger::store::{Backend, Commit, Digest, Memory, Revision, Store, StoreError, Witness};
+use claviger::store::{
+    Backend, Commit, Digest, Mark, Memory, Revision, Store, StoreError, Sum, Witness,
+};
 use claviger_hsm::{DeviceInfo, Hsm, HsmError, KeyBytes, RootKeyId, SoftwareHsm, WrappedKey};
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -54,11 +56,8 @@ impl Backend for FailingStore {
     fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision) {
         self.rows.install(witness, start, last);
     }
-    async fn for_each_row(
-        &self,
-        visit: &mut (dyn for<'k> FnMut(&'k [u8], Revision) + Send),
-    ) -> Result<Option<Bytes>, StoreError> {
-        self.rows.for_each_row(visit).await
+    async fn sum(&self, mark: Mark) -> Result<Sum, StoreError> {
+        self.rows.sum(mark).await
     }
     async fn clear(&self) -> Result<(), StoreError> {
         self.rows.clear().await

@@ -138,6 +138,8 @@ impl Played {
 
     /// A whole answer, all its pages together.
     async fn ask(&mut self, name: &str, mut body: Value) -> Result<Result<Value, Failed>, String> {
+        // The background writes when secrets were read, as soon as it looks.
+        self.world.write_reads().await;
         let mut answer = match self.page(name, &body).await? {
             Ok(answer) => answer,
             failed => return Ok(failed),

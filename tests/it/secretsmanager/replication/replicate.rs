@@ -107,6 +107,7 @@ async fn each_was_read_when_it_was_read() {
     );
     world.advance(3 * 86_400).await;
     value_in(&world, OTHER_REGION, "a").await;
+    world.advance(0).await;
     let replica = describe(&world, OTHER_REGION, "a").await["LastAccessedDate"].clone();
     assert!(replica.is_number());
     let primary = describe(&world, REGION, "a").await;
