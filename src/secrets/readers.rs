@@ -140,8 +140,7 @@ async fn write_some(
         if all != before {
             tx.put(&row, all)?;
         }
-        let mut read = Secret::clone(&secret);
-        if noted.last().is_some_and(|at| read.accessed(version, at)) {
+        if let Some(read) = noted.last().and_then(|at| secret.accessed(version, at)) {
             read.save(&mut tx)?;
         }
         done.push((arn, version, noted));

@@ -158,12 +158,17 @@ impl Secret {
         }
     }
 
-    /// Notes that a version was read. Only the day counts: answers whether that is a new one.
-    pub(super) fn accessed(&mut self, version_id: &str, at: Timestamp) -> bool {
+    /// The secret after a version was read. Only the day counts: none, if that is known.
+    pub(super) fn accessed(&self, version_id: &str, at: Timestamp) -> Option<Self> {
         let day = Some(Self::day(at));
-        let is_new = self.accessed < day;
-        self.accessed = self.accessed.max(day);
-        self.versions.accessed(version_id, day) || is_new
+        let version = self.versions.get(version_id);
+        if self.accessed >= day && version.is_none_or(|version| version.accessed >= day) {
+            return None;
+        }
+        let mut read = self.clone();
+        read.accessed = read.accessed.max(day);
+        read.versions.accessed(version_id, day);
+        Some(read)
     }
 
     /// The day of a moment: what "last accessed" is rounded to.

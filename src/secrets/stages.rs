@@ -185,13 +185,10 @@ impl Versions {
         self.0.remove(id).is_some()
     }
 
-    /// Answers whether that is news of the version.
-    pub(super) fn accessed(&mut self, id: &str, day: Option<Timestamp>) -> bool {
-        let Some(version) = self.0.get_mut(id).filter(|version| version.accessed < day) else {
-            return false;
-        };
-        version.accessed = day;
-        true
+    pub(super) fn accessed(&mut self, id: &str, day: Option<Timestamp>) {
+        if let Some(version) = self.0.get_mut(id) {
+            version.accessed = version.accessed.max(day);
+        }
     }
 
     /// The version's value was sealed anew under another KMS key.

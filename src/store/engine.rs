@@ -286,7 +286,7 @@ fn open_database(
             .set_check_integrity_on_open(options.verify_on_open)
             .set_repair_callback(move |repair| {
                 if repair.progress() == 0.0 {
-                    noted.was_repaired();
+                    noted.note_repair();
                 }
             })
             .create_with_backend(file)?)

@@ -34,7 +34,7 @@ impl Health {
     }
 
     /// The engine begins a repair, which takes seconds for every million rows.
-    pub(super) fn was_repaired(&self) {
+    pub(super) fn note_repair(&self) {
         tracing::info!("the store was not closed in order: all of it is read before it is opened");
         self.was_repaired.store(true, Ordering::Release);
     }
