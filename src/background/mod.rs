@@ -5,9 +5,11 @@ mod imports;
 mod membership;
 mod resident;
 mod rotation;
+mod rows;
 
 pub use devices::watch_devices;
 pub use membership::keep_membership;
+pub use rows::distrust_rows;
 
 use crate::call::{Server, service_event};
 use crate::keys;

@@ -20,7 +20,7 @@ use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::recovery;
 use crate::root_of_trust::{Deployment, RootError, RootOfTrust};
 use crate::services::Services;
-use crate::store::{Backend, Embedded, Store, StoreError};
+use crate::store::{Backend, Embedded, Store, StoreError, Verify};
 use crate::types::{AccountId, Region, SecretText};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -99,7 +99,8 @@ impl Seams {
             issuers: Arc::default(),
             machines: Machines::default(),
             public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
-            store: config.store.clone(),
+            // Whoever works for a moment serves nobody meanwhile.
+            store: StoreSettings { verify: Verify::BeforeServing, ..config.store.clone() },
         })
     }
 }
@@ -278,7 +279,7 @@ pub(super) async fn assemble(
         }
     };
     let (keys, random) = (Arc::new(root.row_keys()?), seams.random.clone());
-    let store = Store::open_with(backend, keys, random, new, seams.store.staleness()).await?;
+    let store = Store::open_with(backend, keys, random, new, seams.store.opening()).await?;
     let anchor = match state {
         State::New | State::Joining => None,
         State::Existing | State::Restored => anchored::read(&seams.store, &root).await?,

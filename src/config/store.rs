@@ -1,6 +1,6 @@
 //! `[store]`: where the rows are.
 use crate::outgoing::client_tls;
-use crate::store::postgres;
+use crate::store::{Opening, Verify, postgres};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::Read;
@@ -63,6 +63,9 @@ pub struct Store {
     /// to an older state is refused.
     #[serde(default)]
     pub anchor: Option<PathBuf>,
+    /// When the rows are compared with what the store says of itself.
+    #[serde(default)]
+    pub verify: Verify,
 }
 
 impl Store {
@@ -101,9 +104,10 @@ impl Store {
         }
     }
 
-    /// How old what is in memory may be.
-    pub fn staleness(&self) -> Duration {
-        Duration::from_millis(self.staleness_ms.unwrap_or(STALENESS_MS))
+    /// How it is opened by a server.
+    pub fn opening(&self) -> Opening {
+        let staleness = Duration::from_millis(self.staleness_ms.unwrap_or(STALENESS_MS));
+        Opening { staleness, verify: self.verify }
     }
 
     /// What the backend needs. None for the embedded store. Reads the files.

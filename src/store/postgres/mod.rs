@@ -170,6 +170,8 @@ impl Backend for Postgres {
     async fn state(&self) -> Result<Option<Bytes>, StoreError> {
         let rows = self.pool.ask(Query::State, &[]).await?;
         let state: Option<&[u8]> = rows.first().ok_or_else(no_head)?.get(1);
+        // It is not gone again without somebody's doing.
+        self.is_sealed.fetch_or(state.is_some(), Ordering::SeqCst);
         Ok(state.map(Bytes::copy_from_slice))
     }
 

@@ -4,7 +4,7 @@ use super::{NodeIdentity, Postgres, Settings};
 use crate::memory::LockedKey;
 use crate::random::SystemRandom;
 use crate::seal::Table;
-use crate::store::{Backend, Record, RowKeys, Store, StoreError, suite};
+use crate::store::{Backend, Opening, Record, RowKeys, Store, StoreError, suite};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,8 @@ pub(super) async fn store_within(
     bound: Duration,
 ) -> Result<Store, StoreError> {
     let backend = Arc::new(backend(settings, id).await?);
-    Store::open_with(backend, keys(1), Arc::new(SystemRandom), true, bound).await
+    let opening = Opening { staleness: bound, ..Opening::default() };
+    Store::open_with(backend, keys(1), Arc::new(SystemRandom), true, opening).await
 }
 
 pub(super) async fn put(store: &Store, name: &str, text: &str) -> Result<(), StoreError> {
