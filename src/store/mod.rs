@@ -30,6 +30,8 @@ mod flip_tests;
 mod prove_tests;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod verify_tests;
 
 pub use backend::{
     Backend, Changed, Changes, Commit, Digest, Feed, Mark, Revision, StoreError, Sum, Witness,

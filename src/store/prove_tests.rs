@@ -9,12 +9,15 @@ use bytes::Bytes;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const TABLE: Table = Table::new("proven");
+pub(super) const TABLE: Table = Table::new("proven");
+
+pub(super) fn keys() -> Arc<RowKeys> {
+    let key = Arc::new(LockedKey::new(&[1; 32]));
+    Arc::new(RowKeys::new([7; 16], [(1, key)].into()).unwrap())
+}
 
 pub(super) async fn sealed(backend: Arc<dyn Backend>) -> Sealed {
-    let key = Arc::new(LockedKey::new(&[1; 32]));
-    let keys = Arc::new(RowKeys::new([7; 16], [(1, key)].into()).unwrap());
-    Sealed::open(backend, keys, Arc::new(SystemRandom), true, Verify::default()).await.unwrap()
+    Sealed::open(backend, keys(), Arc::new(SystemRandom), true, Verify::default()).await.unwrap()
 }
 
 /// Writes a row over what is there, or deletes it.
