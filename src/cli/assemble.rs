@@ -20,7 +20,7 @@ use crate::random::{Random, SystemRandom};
 use crate::root_of_trust::recovery;
 use crate::root_of_trust::{Deployment, RootError, RootOfTrust};
 use crate::services::Services;
-use crate::store::{Backend, Embedded, Store, StoreError, Verify};
+use crate::store::{Backend, Embedded, Store, StoreError};
 use crate::types::{AccountId, Region, SecretText};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -99,8 +99,7 @@ impl Seams {
             issuers: Arc::default(),
             machines: Machines::default(),
             public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
-            // Whoever works for a moment serves nobody meanwhile.
-            store: StoreSettings { verify: Verify::BeforeServing, ..config.store.clone() },
+            store: config.store.verified_first(),
         })
     }
 }

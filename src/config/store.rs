@@ -110,6 +110,11 @@ impl Store {
         Opening { staleness, verify: self.verify }
     }
 
+    /// The same, for whoever works for a moment and serves nobody meanwhile.
+    pub fn verified_first(&self) -> Self {
+        Self { verify: Verify::BeforeServing, ..self.clone() }
+    }
+
     /// What the backend needs. None for the embedded store. Reads the files.
     pub fn postgresql(&self) -> Result<Option<postgres::Settings>, String> {
         if self.kind == Kind::Embedded {
@@ -161,7 +166,10 @@ mod tests {
     #[test]
     fn what_is_not_said_is_the_embedded_store() {
         let store = read("").unwrap();
-        assert_eq!((store.kind, store.staleness()), (Kind::Embedded, Duration::from_secs(1)));
+        assert_eq!(
+            (store.kind, store.opening().staleness),
+            (Kind::Embedded, Duration::from_secs(1))
+        );
         assert!(store.postgresql().unwrap().is_none());
     }
 
@@ -173,7 +181,7 @@ mod tests {
         let settings = store.postgresql().unwrap().unwrap();
         assert_eq!((&*settings.schema, settings.connections), ("claviger", 8));
         let store = read(&format!("{text}\nstaleness_ms = 300\nconnections = 2")).unwrap();
-        assert_eq!(store.staleness(), Duration::from_millis(300));
+        assert_eq!(store.opening().staleness, Duration::from_millis(300));
         assert_eq!(store.postgresql().unwrap().unwrap().connections, 2);
     }
 

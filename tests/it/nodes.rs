@@ -11,7 +11,6 @@ use claviger::store::{Opening, Record, RowKeys, Store, StoreError};
 use claviger::types::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 
 const CLUSTER: [u8; 16] = [7; 16];
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
