@@ -43,6 +43,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         functions,
         issuers: Arc::new(issuers),
         machines,
+        store: config.store.clone(),
         ..Seams::of_command(&config, devices)?
     };
     super::run_async(async {
