@@ -143,6 +143,11 @@ impl Store {
 
 /// The URL in a file that nobody else can read, for it holds a password.
 fn read_url(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|e| e.to_string())?;
+    // A pipe would be waited for.
+    if !metadata.is_file() {
+        return Err("is no file".into());
+    }
     let mut file = File::open(path).map_err(|e| e.to_string())?;
     let mode = file.metadata().map_err(|e| e.to_string())?.mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -191,6 +196,8 @@ mod tests {
         let path = dir.path().join("database");
         let store = read(&format!("kind = \"postgresql\"\nurl_file = {path:?}")).unwrap();
         assert!(store.postgresql().unwrap_err().contains("No such file"));
+        let folder = read(&format!("kind = \"postgresql\"\nurl_file = {:?}", dir.path())).unwrap();
+        assert!(folder.postgresql().unwrap_err().ends_with("is no file"));
         std::fs::write(&path, "postgresql://c:hunter2@127.0.0.1/c\n").unwrap();
         for (mode, refused) in
             [(0o644, true), (0o640, true), (0o604, true), (0o600, false), (0o400, false)]
