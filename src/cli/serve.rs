@@ -179,8 +179,10 @@ pub(super) async fn serve(
     if let Some(task) = anchor {
         task.abort();
     }
-    opened.close().await?;
+    let closed = opened.close().await;
+    // The reason of the end before what came of it.
     server.store.trusted()?;
+    closed?;
     match server.node.as_ref().is_some_and(ThisNode::is_fenced) {
         true => Err(StartError::Store(StoreError::ReadOnly(
             "this node was removed from the deployment, or another process has taken its place"
@@ -194,12 +196,12 @@ pub(super) async fn serve(
 fn or_given_up(stopped: watch::Receiver<bool>, server: &Arc<Server>) -> watch::Receiver<bool> {
     let (end, ended) = watch::channel(false);
     let membership = background::keep_membership(server.clone());
-    let distrust = background::distrust_rows(server.clone());
+    let distrust = tokio::spawn(background::distrust_rows(server.clone()));
     tokio::spawn(async move {
         tokio::select! {
             () = asked(stopped) => {}
             () = membership => {}
-            () = distrust => {}
+            _ = distrust => {}
         }
         end.send_replace(true);
     });

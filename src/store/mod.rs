@@ -190,16 +190,37 @@ impl Store {
     }
 
     /// Verifies the rows if the store was opened without. Answers whether it was. Where they are not those that
-    /// were last acknowledged, this fails, and from then on everything.
+    /// were last acknowledged, this fails with `Corrupt`, and from then on everything.
     pub async fn check_rows(&self) -> Result<bool, StoreError> {
         let checked = self.sealed.check().await;
-        if self.sealed.trusted().is_err() {
-            self.cache.clear();
+        match &checked {
+            Err(error @ StoreError::Corrupt(_)) => self.distrust(error.clone()),
+            // What was read before need not be what was compared.
+            Ok(true) => self.forget_all(),
+            Ok(false) | Err(_) => {}
         }
         checked
     }
 
-    /// Fails if [`check_rows`](Self::check_rows) has found that the rows are not the right ones.
+    /// Whether the rows have been compared with what the store says of itself.
+    pub fn is_verified(&self) -> bool {
+        self.sealed.is_verified()
+    }
+
+    /// Nothing is answered from this store any more: everything fails with this.
+    pub fn distrust(&self, why: StoreError) {
+        self.sealed.distrust(why);
+        self.forget_all();
+    }
+
+    /// Also what others made of it ([`state_number`](Self::state_number)).
+    fn forget_all(&self) {
+        self.commits.start();
+        self.cache.clear();
+        self.commits.finish();
+    }
+
+    /// Fails if the store was found to be [not the right one](Self::distrust).
     pub fn trusted(&self) -> Result<(), StoreError> {
         self.sealed.trusted()
     }

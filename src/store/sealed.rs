@@ -242,18 +242,22 @@ impl Sealed {
         if !self.unchecked.load(Ordering::SeqCst) {
             return Ok(false);
         }
-        if let Err(error) = checked(&*self.backend, &self.keys, false).await {
-            if matches!(error, StoreError::Corrupt(_)) {
-                // The first reason stands.
-                let _ = self.distrusted.set(error.clone());
-            }
-            return Err(error);
-        }
+        checked(&*self.backend, &self.keys, false).await?;
         self.unchecked.store(false, Ordering::SeqCst);
         Ok(true)
     }
 
-    /// Fails if the rows are not those that the state tells of.
+    /// Whether the rows have been compared with the state.
+    pub(super) fn is_verified(&self) -> bool {
+        !self.unchecked.load(Ordering::SeqCst)
+    }
+
+    /// From now on everything fails, with this. The first reason stands.
+    pub(super) fn distrust(&self, why: StoreError) {
+        let _ = self.distrusted.set(why);
+    }
+
+    /// Fails if the rows are not those that the state tells of, or nobody could find out.
     pub(super) fn trusted(&self) -> Result<(), StoreError> {
         self.distrusted.get().map_or(Ok(()), |found| Err(found.clone()))
     }

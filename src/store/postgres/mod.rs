@@ -60,6 +60,8 @@ const QUEUE_COMMITS: usize = 4096;
 const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
 /// A start may have to wait for a node that holds the head's lock.
 const START_DEADLINE: Duration = Duration::from_secs(30);
+/// Rows that are read before others have a turn on this thread.
+const ROWS_AT_ONCE: u64 = 1024;
 
 #[derive(Debug)]
 pub struct Postgres {
@@ -209,6 +211,9 @@ impl Backend for Postgres {
             while let Some(row) = timeout(START_DEADLINE, rows.try_next()).await.map_err(late)?? {
                 sum.digest += mark(row.get(0), revision(row.get(1))?);
                 sum.rows += 1;
+                if sum.rows.is_multiple_of(ROWS_AT_ONCE) {
+                    tokio::task::yield_now().await;
+                }
             }
             Ok::<_, Trouble>(sum)
         };
