@@ -14,7 +14,7 @@ VENV := .venv/requirements.txt
 NODE := tests/clients/policies/node_modules/.package-lock.json
 SCRIPTS := .ci/run $(wildcard softhsm-setup/*.sh tests/clients/*.sh benches/*.sh)
 
-.PHONY: help run test test-rust test-clients lint bench pgo venv rust
+.PHONY: help run test test-rust test-clients lint bench dist pgo venv rust
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -62,6 +62,11 @@ bench: rust ## how much the server does in a second, beside the machine's own li
 	cargo bench --locked --bench micro -- policy
 	cargo bench --locked --bench micro -- secrets
 	cargo bench --locked --bench micro -- timing
+
+dist: rust ## target/dist/claviger, built to be installed (some twenty minutes)
+	@$(INSTALL) cc softhsm tpm
+	cargo build --profile dist --locked --bin claviger
+	@echo "the server: target/dist/claviger"
 
 pgo: rust ## target/pgo/claviger, built by what of it runs under load (half an hour)
 	@$(INSTALL) cc softhsm tpm

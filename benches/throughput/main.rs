@@ -12,7 +12,7 @@
 //! cargo bench --bench throughput -- --device       instead: Encrypt with a key in a device
 //!     --only helper                                of the ways to a device, likewise
 //! cargo bench --bench throughput -- --curves       instead: by connections, statements and secrets
-//!     --svg FILE --secrets 10000                   drawn; with no more secrets than these (1 000 000)
+//!     --svg FILE --secrets 10000                   drawn; measured up to so many secrets (1 000 000)
 //! cargo bench --bench throughput -- --steps        instead: the floor with one part of the work after the other
 //! ```
 //!
@@ -219,29 +219,29 @@ impl Bench {
             options.rounds,
             self.claviger.root
         );
-        print_head();
-        floors.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-        let floor = floors.get(floors.len() / 2).cloned().unwrap_or_default();
-        print_row(FIXED, &floor, 1.0, floor.cpu.as_secs_f64());
-        for case in CASES {
-            let mut of_case: Vec<&Row> = rows.iter().filter(|row| row.case == case).collect();
-            of_case.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-            if let Some(row) = of_case.get(of_case.len() / 2) {
-                print_row(case, &row.measured, row.ratio(), row.floor_cpu);
-            }
-        }
-        let measured = floors.iter().chain(rows.iter().map(|row| &row.measured));
-        let failed = measured.clone().map(|measured| measured.errors).sum();
-        for error in measured.filter_map(|measured| measured.first_error.as_ref()).take(3) {
-            eprintln!("an answer was {error}");
-        }
-        Ok(failed)
+        Ok(report(&CASES, &mut floors, &rows))
     }
 }
 
-fn print_head() {
+/// Prints the floor, and of each case the round with the median ratio. Answers how many requests failed.
+fn report(cases: &[&'static str], floors: &mut [Measured], rows: &[Row]) -> usize {
     println!("| case | req/s | p50 ms | p99 ms | ratio | CPU µs | floor's CPU | busy | errors |");
     println!("|---|---|---|---|---|---|---|---|---|");
+    floors.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let floor = floors.get(floors.len() / 2).cloned().unwrap_or_default();
+    print_row(FIXED, &floor, 1.0, floor.cpu.as_secs_f64());
+    for case in cases {
+        let mut of_case: Vec<&Row> = rows.iter().filter(|row| row.case == *case).collect();
+        of_case.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+        if let Some(row) = of_case.get(of_case.len() / 2) {
+            print_row(case, &row.measured, row.ratio(), row.floor_cpu);
+        }
+    }
+    let measured = floors.iter().chain(rows.iter().map(|row| &row.measured));
+    for error in measured.clone().filter_map(|measured| measured.first_error.as_ref()).take(3) {
+        eprintln!("an answer was {error}");
+    }
+    measured.map(|measured| measured.errors).sum()
 }
 
 fn print_row(case: &str, measured: &Measured, ratio: f64, floor_cpu: f64) {

@@ -9,10 +9,9 @@
 //! written        the event is made, chained and written by the audit log's thread: then the answer leaves
 //! recorded       … and synced, as the server does it
 //! ```
-use crate::load::Measured;
-use crate::server::{self, Child, Cores, FIXED};
+use crate::server::{self, Child, Cores};
 use crate::wire::{REGION, Signer};
-use crate::{Bench, Options, Outcome, Row, print_head, print_row};
+use crate::{Bench, Options, Outcome, Row, report};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -45,7 +44,8 @@ const ACCOUNT: &str = "123456789012";
 const WRITTEN: &str = "written";
 const RECORDED: &str = "recorded";
 const SEALED: &str = "sealed";
-const STEPS: [&str; 4] = ["signature", SEALED, WRITTEN, RECORDED];
+const WHOLE: &str = "Encrypt, all of it";
+const CASES: [&str; 5] = ["signature", SEALED, WRITTEN, RECORDED, WHOLE];
 
 /// What Encrypt takes, as far as the bench sends it.
 #[derive(Deserialize)]
@@ -171,30 +171,27 @@ pub async fn run(options: &Options, cores: Cores, dir: &Path) -> Outcome<usize> 
     let bench = Bench::new(options, cores, plain, None).await?;
     let load = options.load(options.connections, SECONDS);
     let floor = async || bench.floor("Encrypt").await;
-    let mut before = floor().await?;
+    let mut floors = vec![floor().await?];
     let mut rows = Vec::new();
-    for case in STEPS.into_iter().chain(["Encrypt, all of it"]) {
-        let requests = bench.workload.requests("Encrypt")?;
-        let measured = if STEPS.contains(&case) {
-            let (child, target) = start(case, cores, &bench, dir)?;
-            load.run(&child, &target, &requests).await?
-        } else {
-            load.run(&bench.claviger.child, &bench.target, &requests).await?
-        };
-        let after = floor().await?;
-        rows.push(Row::between(case, measured, &before, &after));
-        before = after;
-    }
-    print_head();
-    print_row(FIXED, &before, 1.0, before.cpu.as_secs_f64());
-    for row in &rows {
-        print_row(row.case, &row.measured, row.ratio(), row.floor_cpu);
-        if let Some(error) = &row.measured.first_error {
-            eprintln!("{}: an answer was {error}", row.case);
+    for round in 0..options.rounds {
+        let dir = dir.join(round.to_string());
+        std::fs::create_dir(&dir)?;
+        for case in CASES {
+            let requests = bench.workload.requests("Encrypt")?;
+            let measured = if case == WHOLE {
+                load.run(&bench.claviger.child, &bench.target, &requests).await?
+            } else {
+                let (child, target) = start(case, cores, &bench, &dir)?;
+                load.run(&child, &target, &requests).await?
+            };
+            let after = floor().await?;
+            if let Some(before) = floors.last() {
+                rows.push(Row::between(case, measured, before, &after));
+            }
+            floors.push(after);
         }
     }
-    let errors = |measured: &Measured| measured.errors;
-    Ok(rows.iter().map(|row| errors(&row.measured)).sum())
+    Ok(report(&CASES, &mut floors, &rows))
 }
 
 fn start(

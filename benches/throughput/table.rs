@@ -128,7 +128,7 @@ impl Table<'_> {
             }
         }
         println!(
-            "\n{connections} connection(s), {} s a case, {} round(s), {}, root key in {}\n",
+            "\n{connections} connection(s), for key pairs at most {MOST_PAIRS}, {} s a case, {} round(s), {}, root key in {}\n",
             load.measured.as_secs_f64(),
             self.options.rounds,
             self.cores,

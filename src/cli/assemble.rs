@@ -99,7 +99,7 @@ impl Seams {
             issuers: Arc::default(),
             machines: Machines::default(),
             public_url: config.federation.as_ref().map(|f| f.issuer.clone()),
-            store: config.store.clone(),
+            store: config.store.verified_first(),
         })
     }
 }
@@ -278,7 +278,7 @@ pub(super) async fn assemble(
         }
     };
     let (keys, random) = (Arc::new(root.row_keys()?), seams.random.clone());
-    let store = Store::open_with(backend, keys, random, new, seams.store.staleness()).await?;
+    let store = Store::open_with(backend, keys, random, new, seams.store.opening()).await?;
     let anchor = match state {
         State::New | State::Joining => None,
         State::Existing | State::Restored => anchored::read(&seams.store, &root).await?,

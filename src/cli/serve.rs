@@ -43,6 +43,7 @@ pub(super) fn run(arguments: &ConfigArguments) -> Result<(), StartError> {
         functions,
         issuers: Arc::new(issuers),
         machines,
+        store: config.store.clone(),
         ..Seams::of_command(&config, devices)?
     };
     super::run_async(async {
@@ -120,7 +121,7 @@ pub(super) async fn serve(
     let anchor = anchor.map(|anchor| tokio::spawn(anchored::follow(anchor, server.clone())));
     let work = tokio::spawn(background::run(server.clone()));
     let devices = tokio::spawn(background::watch_devices(server.clone()));
-    let stopped = or_fenced(stopped, &server);
+    let stopped = or_given_up(stopped, &server);
     let invoke = Arc::new(Dispatch::new(server.clone(), own_address(&sockets)));
     let scheduler =
         Scheduler::new(server.clone(), nodes::name(server.node.as_ref()).into(), invoke);
@@ -178,7 +179,10 @@ pub(super) async fn serve(
     if let Some(task) = anchor {
         task.abort();
     }
-    opened.close().await?;
+    let closed = opened.close().await;
+    // The reason of the end before what came of it.
+    server.store.trusted()?;
+    closed?;
     match server.node.as_ref().is_some_and(ThisNode::is_fenced) {
         true => Err(StartError::Store(StoreError::ReadOnly(
             "this node was removed from the deployment, or another process has taken its place"
@@ -188,14 +192,16 @@ pub(super) async fn serve(
     }
 }
 
-/// Until the stop is asked for, or this is no node of its deployment any more.
-fn or_fenced(stopped: watch::Receiver<bool>, server: &Arc<Server>) -> watch::Receiver<bool> {
+/// Until the stop is asked for, or this is no node of its deployment any more, or its rows are not the right ones.
+fn or_given_up(stopped: watch::Receiver<bool>, server: &Arc<Server>) -> watch::Receiver<bool> {
     let (end, ended) = watch::channel(false);
     let membership = background::keep_membership(server.clone());
+    let distrust = tokio::spawn(background::distrust_rows(server.clone()));
     tokio::spawn(async move {
         tokio::select! {
             () = asked(stopped) => {}
             () = membership => {}
+            _ = distrust => {}
         }
         end.send_replace(true);
     });

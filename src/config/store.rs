@@ -1,6 +1,6 @@
 //! `[store]`: where the rows are.
 use crate::outgoing::client_tls;
-use crate::store::postgres;
+use crate::store::{Opening, Verify, postgres};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::Read;
@@ -63,6 +63,9 @@ pub struct Store {
     /// to an older state is refused.
     #[serde(default)]
     pub anchor: Option<PathBuf>,
+    /// When the rows are compared with what the store says of itself.
+    #[serde(default)]
+    pub verify: Verify,
 }
 
 impl Store {
@@ -101,9 +104,15 @@ impl Store {
         }
     }
 
-    /// How old what is in memory may be.
-    pub fn staleness(&self) -> Duration {
-        Duration::from_millis(self.staleness_ms.unwrap_or(STALENESS_MS))
+    /// How it is opened by a server.
+    pub fn opening(&self) -> Opening {
+        let staleness = Duration::from_millis(self.staleness_ms.unwrap_or(STALENESS_MS));
+        Opening { staleness, verify: self.verify }
+    }
+
+    /// The same, for whoever works for a moment and serves nobody meanwhile.
+    pub fn verified_first(&self) -> Self {
+        Self { verify: Verify::BeforeServing, ..self.clone() }
     }
 
     /// What the backend needs. None for the embedded store. Reads the files.
@@ -134,6 +143,11 @@ impl Store {
 
 /// The URL in a file that nobody else can read, for it holds a password.
 fn read_url(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|e| e.to_string())?;
+    // A pipe would be waited for.
+    if !metadata.is_file() {
+        return Err("is no file".into());
+    }
     let mut file = File::open(path).map_err(|e| e.to_string())?;
     let mode = file.metadata().map_err(|e| e.to_string())?.mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -157,7 +171,10 @@ mod tests {
     #[test]
     fn what_is_not_said_is_the_embedded_store() {
         let store = read("").unwrap();
-        assert_eq!((store.kind, store.staleness()), (Kind::Embedded, Duration::from_secs(1)));
+        assert_eq!(
+            (store.kind, store.opening().staleness),
+            (Kind::Embedded, Duration::from_secs(1))
+        );
         assert!(store.postgresql().unwrap().is_none());
     }
 
@@ -169,7 +186,7 @@ mod tests {
         let settings = store.postgresql().unwrap().unwrap();
         assert_eq!((&*settings.schema, settings.connections), ("claviger", 8));
         let store = read(&format!("{text}\nstaleness_ms = 300\nconnections = 2")).unwrap();
-        assert_eq!(store.staleness(), Duration::from_millis(300));
+        assert_eq!(store.opening().staleness, Duration::from_millis(300));
         assert_eq!(store.postgresql().unwrap().unwrap().connections, 2);
     }
 
@@ -179,6 +196,8 @@ mod tests {
         let path = dir.path().join("database");
         let store = read(&format!("kind = \"postgresql\"\nurl_file = {path:?}")).unwrap();
         assert!(store.postgresql().unwrap_err().contains("No such file"));
+        let folder = read(&format!("kind = \"postgresql\"\nurl_file = {:?}", dir.path())).unwrap();
+        assert!(folder.postgresql().unwrap_err().ends_with("is no file"));
         std::fs::write(&path, "postgresql://c:hunter2@127.0.0.1/c\n").unwrap();
         for (mode, refused) in
             [(0o644, true), (0o640, true), (0o604, true), (0o600, false), (0o400, false)]

@@ -120,7 +120,7 @@ impl Admin {
             self.server.metrics.connections(open, refused, sum(|c| &c.timed_out));
         }
         let age = self.server.store.knowledge_age().unwrap_or_default();
-        self.server.metrics.store_knowledge(age);
+        self.server.metrics.store(age, self.server.store.is_verified());
         page(StatusCode::OK, METRICS, self.server.metrics.text())
     }
 }

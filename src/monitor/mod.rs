@@ -55,6 +55,7 @@ pub struct Metrics {
     rotations_overdue: Gauge,
     devices_away: Gauge,
     store_knowledge: Gauge<f64, AtomicU64>,
+    store_verified: Gauge,
     devices: Devices,
 }
 
@@ -93,6 +94,9 @@ impl Default for Metrics {
         let store_knowledge = Gauge::<f64, AtomicU64>::default();
         let help = "Age of what is known of other nodes' changes, in seconds; 0 for a single node";
         registry.register("store_knowledge_seconds", help, store_knowledge.clone());
+        let store_verified = Gauge::default();
+        let help = "Whether the store's rows have been compared with what it says of itself";
+        registry.register("store_verified", help, store_verified.clone());
         let devices = Devices::registered(&mut registry);
         let build: Family<Vec<(&str, &str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
@@ -110,6 +114,7 @@ impl Default for Metrics {
             rotations_overdue,
             devices_away,
             store_knowledge,
+            store_verified,
             devices,
         }
     }
@@ -136,9 +141,10 @@ impl Metrics {
         self.connections_timed_out.set(signed(timed_out));
     }
 
-    /// How old the store's knowledge of other nodes' changes is.
-    pub fn store_knowledge(&self, age: Duration) {
+    /// How old the store's knowledge of other nodes' changes is, and whether its rows were verified.
+    pub fn store(&self, age: Duration, verified: bool) {
         self.store_knowledge.set(age.as_secs_f64());
+        self.store_verified.set(i64::from(verified));
     }
 
     pub fn rotation_started(&self) {

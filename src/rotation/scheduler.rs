@@ -98,6 +98,10 @@ impl Scheduler {
     /// Begins what is due and ends what is over. Answers whether this node's clock can be gone by.
     async fn look(&self, count: bool) -> bool {
         let server = &*self.server;
+        // What a function does elsewhere cannot be undone, and rows that nobody has compared may be put back ones.
+        if !server.store.is_verified() {
+            return false;
+        }
         self.begin_reattempts().await;
         let now = server.clock.now();
         let node = server.node.as_ref();

@@ -30,6 +30,8 @@ mod flip_tests;
 mod prove_tests;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod verify_tests;
 
 pub use backend::{
     Backend, Changed, Changes, Commit, Digest, Feed, Mark, Revision, StoreError, Sum, Witness,
@@ -40,7 +42,7 @@ pub use export::{Export, Exported, Loader, RowCheck, SealedRow};
 pub use knowledge::Freshness;
 pub use memory::Memory;
 pub use record::{Record, row_key};
-pub use sealed::RowKeys;
+pub use sealed::{RowKeys, Verify};
 pub use tx::{Page, Tx};
 
 use crate::random::Random;
@@ -63,8 +65,19 @@ pub struct Store {
     following: Option<AbortHandle>,
 }
 
-/// How old the knowledge of other nodes' commits may get, unless the configuration says otherwise.
-const STALENESS: Duration = Duration::from_secs(1);
+/// How a store is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// How old the knowledge of what other nodes commit may get.
+    pub staleness: Duration,
+    pub verify: Verify,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self { staleness: Duration::from_secs(1), verify: Verify::default() }
+    }
+}
 
 /// Counts this process's commits, so that a reading transaction can see at a glance that nothing
 /// has changed since it began.
@@ -108,19 +121,20 @@ impl Store {
         random: Arc<dyn Random>,
         new: bool,
     ) -> Result<Self, StoreError> {
-        Self::open_with(backend, keys, random, new, STALENESS).await
+        Self::open_with(backend, keys, random, new, Opening::default()).await
     }
 
-    /// The same. `staleness`: how old the knowledge of what other nodes commit may get.
+    /// The same, as `opening` says.
     pub async fn open_with(
         backend: Arc<dyn Backend>,
         keys: Arc<RowKeys>,
         random: Arc<dyn Random>,
         new: bool,
-        staleness: Duration,
+        opening: Opening,
     ) -> Result<Self, StoreError> {
+        let Opening { staleness, verify } = opening;
         let feed = backend.feed();
-        let sealed = Sealed::open(backend, keys, random, new).await?;
+        let sealed = Sealed::open(backend, keys, random, new, verify).await?;
         let (cache, commits) = (Arc::new(Cache::default()), Arc::new(Commits::default()));
         let follower = feed
             .map(|feed| Arc::new(Follower::new(feed, cache.clone(), commits.clone(), staleness)));
@@ -173,6 +187,42 @@ impl Store {
     /// after any commit. None while a commit is under way, or too old knowledge must be renewed first.
     pub fn state_number(&self) -> Option<u64> {
         self.commits.quiet().filter(|_| self.is_current())
+    }
+
+    /// Verifies the rows if the store was opened without. Answers whether it was. Where they are not those that
+    /// were last acknowledged, this fails with `Corrupt`, and from then on everything.
+    pub async fn check_rows(&self) -> Result<bool, StoreError> {
+        let checked = self.sealed.check().await;
+        match &checked {
+            Err(error @ StoreError::Corrupt(_)) => self.distrust(error.clone()),
+            // What was read before need not be what was compared.
+            Ok(true) => self.forget_all(),
+            Ok(false) | Err(_) => {}
+        }
+        checked
+    }
+
+    /// Whether the rows have been compared with what the store says of itself.
+    pub fn is_verified(&self) -> bool {
+        self.sealed.is_verified()
+    }
+
+    /// Nothing is answered from this store any more: everything fails with this.
+    pub fn distrust(&self, why: StoreError) {
+        self.sealed.distrust(why);
+        self.forget_all();
+    }
+
+    /// Also what others made of it ([`state_number`](Self::state_number)).
+    fn forget_all(&self) {
+        self.commits.start();
+        self.cache.clear();
+        self.commits.finish();
+    }
+
+    /// Fails if the store was found to be [not the right one](Self::distrust).
+    pub fn trusted(&self) -> Result<(), StoreError> {
+        self.sealed.trusted()
     }
 
     /// Fails if the store has given up writing until it is opened anew.

@@ -1,7 +1,7 @@
 //! A row that was just written is read back: as it was written, moved on by a later commit, or back in an
 //! earlier state.
 use super::sealed::{Proof, Sealed, Written};
-use super::{Backend, Commit, Embedded, Revision, RowKeys, StoreError};
+use super::{Backend, Commit, Embedded, Revision, RowKeys, StoreError, Verify};
 use crate::memory::LockedKey;
 use crate::random::SystemRandom;
 use crate::seal::Table;
@@ -9,12 +9,15 @@ use bytes::Bytes;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const TABLE: Table = Table::new("proven");
+pub(super) const TABLE: Table = Table::new("proven");
+
+pub(super) fn keys() -> Arc<RowKeys> {
+    let key = Arc::new(LockedKey::new(&[1; 32]));
+    Arc::new(RowKeys::new([7; 16], [(1, key)].into()).unwrap())
+}
 
 pub(super) async fn sealed(backend: Arc<dyn Backend>) -> Sealed {
-    let key = Arc::new(LockedKey::new(&[1; 32]));
-    let keys = Arc::new(RowKeys::new([7; 16], [(1, key)].into()).unwrap());
-    Sealed::open(backend, keys, Arc::new(SystemRandom), true).await.unwrap()
+    Sealed::open(backend, keys(), Arc::new(SystemRandom), true, Verify::default()).await.unwrap()
 }
 
 /// Writes a row over what is there, or deletes it.

@@ -10,10 +10,11 @@ use crate::random::Random;
 use crate::seal::row::{self, Place, Row};
 use crate::seal::{self, Label, Table};
 use bytes::Bytes;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// Half of what a database can hold. So many commits are never made.
@@ -21,6 +22,17 @@ const HIGHEST: Revision = Revision(1 << 62);
 
 /// The table of the one row that is none: the running sum.
 const STATE: Table = Table::new("state");
+
+/// When an opened store's rows are compared with what it says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verify {
+    /// Before anything is answered from them. It takes seconds for every million rows.
+    #[default]
+    BeforeServing,
+    /// Meanwhile, by [`Store::check_rows`](super::Store::check_rows).
+    WhileServing,
+}
 
 /// What seals rows: the cluster they belong to and the domain keys by generation.
 #[derive(Debug)]
@@ -160,6 +172,38 @@ pub(super) struct Sealed {
     numbers: Numbers,
     /// The highest revision that was acknowledged.
     acknowledged: AtomicU64,
+    /// The rows are still to be compared with the state.
+    unchecked: AtomicBool,
+    /// What was found then: nothing is answered from these rows any more.
+    distrusted: OnceLock<StoreError>,
+}
+
+/// The running sum and the highest revision, if the rows are those that the state tells of.
+async fn checked(
+    backend: &dyn Backend,
+    keys: &Arc<RowKeys>,
+    new: bool,
+) -> Result<(Digest, Revision), StoreError> {
+    let marks = keys.clone();
+    let mark = Arc::new(move |key: &[u8], revision| marks.mark(key, revision));
+    let Sum { digest: found, rows, state } = backend.sum(mark).await?;
+    let (digest, last) = match state {
+        Some(state) => read_state(keys, &state)?,
+        None if new && rows == 0 => (Digest::default(), Revision(0)),
+        None => {
+            return Err(StoreError::Corrupt(format!(
+                "the store has {rows} rows and no state: it was emptied or replaced"
+            )));
+        }
+    };
+    if found != digest {
+        return Err(StoreError::Corrupt(format!(
+            "the {rows} rows are not those last acknowledged (revision {}): rows were put back, \
+             removed or added",
+            last.0
+        )));
+    }
+    Ok((digest, last))
 }
 
 impl Sealed {
@@ -168,33 +212,54 @@ impl Sealed {
         keys: Arc<RowKeys>,
         random: Arc<dyn Random>,
         new: bool,
+        check: Verify,
     ) -> Result<Self, StoreError> {
-        let marks = keys.clone();
-        let mark = Arc::new(move |key: &[u8], revision| marks.mark(key, revision));
-        let Sum { digest: found, rows, state } = backend.sum(mark).await?;
+        // A store without a state is new, or refused at once.
+        let state = match check {
+            Verify::WhileServing => backend.state().await?,
+            Verify::BeforeServing => None,
+        };
+        let unchecked = AtomicBool::new(state.is_some());
         let (digest, last) = match state {
             Some(state) => read_state(&keys, &state)?,
-            None if new && rows == 0 => (Digest::default(), Revision(0)),
-            None => {
-                return Err(StoreError::Corrupt(format!(
-                    "the store has {rows} rows and no state: it was emptied or replaced"
-                )));
-            }
+            None => checked(&*backend, &keys, new).await?,
         };
-        if found != digest {
-            return Err(StoreError::Corrupt(format!(
-                "the {rows} rows are not those last acknowledged (revision {}): rows were put back, \
-                 removed or added",
-                last.0
-            )));
-        }
         // Not simply the next one: a commit that a crash undid had revisions too, and its rows must
         // not pass for those of another commit.
         let skip = u32::from_be_bytes((&*random as &dyn Random).bytes());
         let numbers = Numbers::new(backend.slot(), last, skip);
         let seal = StateSeal { keys: keys.clone(), random: random.clone() };
         backend.install(Arc::new(seal), digest, last);
-        Ok(Self { backend, keys, random, numbers, acknowledged: AtomicU64::new(last.0) })
+        let acknowledged = AtomicU64::new(last.0);
+        let distrusted = OnceLock::new();
+        Ok(Self { backend, keys, random, numbers, acknowledged, unchecked, distrusted })
+    }
+
+    /// Compares the rows with the state if that is still to be done. They are of one moment, whatever is
+    /// committed meanwhile: a row that is not the one it should be is missed by every later sum, too. Answers
+    /// whether it was still to be done.
+    pub(super) async fn check(&self) -> Result<bool, StoreError> {
+        if !self.unchecked.load(Ordering::SeqCst) {
+            return Ok(false);
+        }
+        checked(&*self.backend, &self.keys, false).await?;
+        self.unchecked.store(false, Ordering::SeqCst);
+        Ok(true)
+    }
+
+    /// Whether the rows have been compared with the state.
+    pub(super) fn is_verified(&self) -> bool {
+        !self.unchecked.load(Ordering::SeqCst)
+    }
+
+    /// From now on everything fails, with this. The first reason stands.
+    pub(super) fn distrust(&self, why: StoreError) {
+        let _ = self.distrusted.set(why);
+    }
+
+    /// Fails if the rows are not those that the state tells of, or nobody could find out.
+    pub(super) fn trusted(&self) -> Result<(), StoreError> {
+        self.distrusted.get().map_or(Ok(()), |found| Err(found.clone()))
     }
 
     pub(super) async fn get(
@@ -202,6 +267,7 @@ impl Sealed {
         table: Table,
         key: &Bytes,
     ) -> Result<Option<(Revision, Zeroizing<Vec<u8>>)>, StoreError> {
+        self.trusted()?;
         match self.backend.get(key).await? {
             None => Ok(None),
             Some((revision, sealed)) => {
@@ -224,6 +290,7 @@ impl Sealed {
         range: Range<Bytes>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Zeroizing<Vec<u8>>)>, StoreError> {
+        self.trusted()?;
         let rows = self.backend.scan(range, limit).await?;
         rows.into_iter()
             .map(|(key, revision, sealed)| {
@@ -239,6 +306,7 @@ impl Sealed {
         read: BTreeMap<Bytes, Revision>,
         rows: BTreeMap<Bytes, Written>,
     ) -> Result<Revision, StoreError> {
+        self.trusted()?;
         for revision in read.values() {
             // Those of rows that were not opened are only the database's word.
             if *revision > HIGHEST {
@@ -312,6 +380,7 @@ impl Sealed {
     }
 
     pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        self.trusted()?;
         self.backend.check_writable()
     }
 

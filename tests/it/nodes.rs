@@ -7,11 +7,10 @@ use claviger::nodes::{ThisNode, Work, turn};
 use claviger::random::SystemRandom;
 use claviger::seal::Table;
 use claviger::store::postgres::{NodeIdentity, Postgres, Settings};
-use claviger::store::{Record, RowKeys, Store, StoreError};
+use claviger::store::{Opening, Record, RowKeys, Store, StoreError};
 use claviger::types::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 
 const CLUSTER: [u8; 16] = [7; 16];
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -42,8 +41,8 @@ async fn node(schema: &str, id: &str) -> Node {
     let this = ThisNode::new(database.nodes());
     let keys = RowKeys::new(CLUSTER, [(1, Arc::new(LockedKey::new(&[1; 32])))].into()).unwrap();
     let (keys, random) = (Arc::new(keys), Arc::new(SystemRandom));
-    let staleness = Duration::from_secs(1);
-    let store = Store::open_with(Arc::new(database), keys, random, true, staleness).await.unwrap();
+    let opening = Opening::default();
+    let store = Store::open_with(Arc::new(database), keys, random, true, opening).await.unwrap();
     Node { this, store }
 }
 

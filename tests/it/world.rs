@@ -19,7 +19,7 @@ use claviger::quotas::{Quotas, Settings};
 use claviger::random::{Random, SeededRandom};
 use claviger::root_of_trust::RootOfTrust;
 use claviger::secrets;
-use claviger::store::{Backend, Memory, Store};
+use claviger::store::{Backend, Memory, Opening, Store, Verify};
 use claviger::types::{AccountId, Region, SecretText, Tags};
 use claviger_hsm::{Hsm, SoftwareHsm};
 use serde_json::{Value, json};
@@ -61,6 +61,7 @@ pub struct World {
     pub proxy: Arc<StandIn>,
     /// The root of [`ACCOUNT`].
     pub root: Someone,
+    backend: Arc<dyn Backend>,
     _data: tempfile::TempDir,
 }
 
@@ -113,7 +114,7 @@ impl World {
         let cluster = Arc::new(Switch::new(11));
         let proxy = Arc::new(StandIn::default());
         let keys = Arc::new(root.row_keys().unwrap());
-        let store = Store::open(backend, keys, random.clone(), true).await.unwrap();
+        let store = Store::open(backend.clone(), keys, random.clone(), true).await.unwrap();
         let audit = Arc::new(MemoryAudit::default());
         let clock = Arc::new(TestClock::at_secs(NOW_SECS));
         let server = Arc::new(Server {
@@ -141,7 +142,17 @@ impl World {
         });
         let root = root_of(&server, ACCOUNT).await;
         root_of(&server, OTHER_ACCOUNT).await;
-        Self { server, audit, clock, cluster, proxy, root, _data: data }
+        Self { server, audit, clock, cluster, proxy, root, backend, _data: data }
+    }
+
+    /// Opens the store anew, and leaves its rows to be verified.
+    pub async fn leave_unverified(&mut self) {
+        let server = Arc::get_mut(&mut self.server).expect("nobody else has it");
+        let keys = Arc::new(server.root.row_keys().unwrap());
+        let opening = Opening { verify: Verify::WhileServing, ..Opening::default() };
+        let (backend, random) = (self.backend.clone(), server.random.clone());
+        server.store = Store::open_with(backend, keys, random, false, opening).await.unwrap();
+        assert!(!server.store.is_verified());
     }
 
     /// The root of the other account.

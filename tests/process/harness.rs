@@ -203,15 +203,20 @@ impl Process {
     }
 
     /// Asks it to stop, as an orchestrator would.
-    pub fn stop(mut self) -> Exit {
+    pub fn stop(self) -> Exit {
         kill_process(self.pid(), Signal::TERM).unwrap();
+        self.ended(STOP)
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self, within: Duration) -> Exit {
         let began = now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 self.ended = true;
                 return self.exit(status);
             }
-            assert!(began.elapsed() < STOP, "does not stop:\n{}", self.stderr());
+            assert!(began.elapsed() < within, "does not stop:\n{}", self.stderr());
             std::thread::sleep(Duration::from_millis(4));
         }
     }

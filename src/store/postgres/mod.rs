@@ -60,6 +60,8 @@ const QUEUE_COMMITS: usize = 4096;
 const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
 /// A start may have to wait for a node that holds the head's lock.
 const START_DEADLINE: Duration = Duration::from_secs(30);
+/// Rows that are read before others have a turn on this thread.
+const ROWS_AT_ONCE: u64 = 1024;
 
 #[derive(Debug)]
 pub struct Postgres {
@@ -170,6 +172,8 @@ impl Backend for Postgres {
     async fn state(&self) -> Result<Option<Bytes>, StoreError> {
         let rows = self.pool.ask(Query::State, &[]).await?;
         let state: Option<&[u8]> = rows.first().ok_or_else(no_head)?.get(1);
+        // It is not gone again without somebody's doing.
+        self.is_sealed.fetch_or(state.is_some(), Ordering::SeqCst);
         Ok(state.map(Bytes::copy_from_slice))
     }
 
@@ -207,6 +211,9 @@ impl Backend for Postgres {
             while let Some(row) = timeout(START_DEADLINE, rows.try_next()).await.map_err(late)?? {
                 sum.digest += mark(row.get(0), revision(row.get(1))?);
                 sum.rows += 1;
+                if sum.rows.is_multiple_of(ROWS_AT_ONCE) {
+                    tokio::task::yield_now().await;
+                }
             }
             Ok::<_, Trouble>(sum)
         };

@@ -4,7 +4,7 @@ use super::{NodeIdentity, Postgres, Settings};
 use crate::memory::LockedKey;
 use crate::random::SystemRandom;
 use crate::seal::Table;
-use crate::store::{Backend, Record, RowKeys, Store, StoreError, suite};
+use crate::store::{Backend, Opening, Record, RowKeys, Store, StoreError, Verify, suite};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,8 @@ pub(super) async fn store_within(
     bound: Duration,
 ) -> Result<Store, StoreError> {
     let backend = Arc::new(backend(settings, id).await?);
-    Store::open_with(backend, keys(1), Arc::new(SystemRandom), true, bound).await
+    let opening = Opening { staleness: bound, ..Opening::default() };
+    Store::open_with(backend, keys(1), Arc::new(SystemRandom), true, opening).await
 }
 
 pub(super) async fn put(store: &Store, name: &str, text: &str) -> Result<(), StoreError> {
@@ -199,6 +200,38 @@ async fn tampering_is_detected() {
         };
         assert!(matches!(found, Err(StoreError::Corrupt(_))), "{forgery}: {found:?}");
     }
+}
+
+/// The same by a node that looks while it serves, and what is right passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_compared_while_they_are_served() {
+    let server = databases::postgres();
+    let schema = fresh("beside");
+    let settings = settings(server.port, &schema);
+    put(&store(&settings, "a").await.unwrap(), "a", "1").await.unwrap();
+    let serve = async || {
+        let backend = Arc::new(backend(&settings, "a").await.unwrap());
+        let opening = Opening { verify: Verify::WhileServing, ..Opening::default() };
+        Store::open_with(backend, keys(1), Arc::new(SystemRandom), false, opening).await.unwrap()
+    };
+    let sound = serve().await;
+    assert!(!sound.is_verified());
+    put(&sound, "a", "2").await.unwrap();
+    let old = format!("CREATE TABLE {schema}.old AS SELECT * FROM {schema}.rows");
+    server.execute(&old).await;
+    put(&sound, "a", "3").await.unwrap();
+    assert!(sound.check_rows().await.unwrap());
+    put(&sound, "b", "1").await.unwrap();
+    drop(sound);
+    let back =
+        "UPDATE rows SET revision = o.revision, value = o.value FROM old o WHERE rows.key = o.key";
+    server.execute(&format!("SET search_path = pg_catalog, {schema}; {back}")).await;
+    let tampered = serve().await;
+    assert_eq!(get(&tampered, "a").await.unwrap().as_deref(), Some("2"), "until it was looked at");
+    put(&tampered, "b", "2").await.unwrap();
+    assert!(matches!(tampered.check_rows().await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(get(&tampered, "a").await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(put(&tampered, "b", "3").await, Err(StoreError::Corrupt(_))));
 }
 
 /// While it runs, a node that finds the sealed state altered or gone back stops writing.

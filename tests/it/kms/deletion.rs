@@ -170,3 +170,18 @@ async fn what_is_due_is_not_saved_any_more() {
     let error = world.kms_fails("CancelKeyDeletion", json!({"KeyId": key})).await;
     assert_eq!(error, failed("KMSInvalidStateException", text));
 }
+
+/// It cannot be undone, and rows that nobody has compared may be put back ones.
+#[tokio::test]
+async fn nothing_is_destroyed_before_the_rows_were_verified() {
+    let mut world = World::new().await;
+    let key = world.key().await;
+    world.kms("ScheduleKeyDeletion", json!({"KeyId": key, "PendingWindowInDays": 7})).await;
+    world.leave_unverified().await;
+    world.advance(8 * DAY).await;
+    assert_eq!(world.state(&key).await, "PendingDeletion");
+    assert!(world.server.store.check_rows().await.unwrap());
+    world.advance(1).await;
+    let gone = world.kms_fails("DescribeKey", json!({"KeyId": key})).await;
+    assert_eq!(gone.code, "NotFoundException");
+}

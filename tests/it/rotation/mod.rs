@@ -41,13 +41,22 @@ impl Stage {
 
     /// Of one of several nodes.
     pub async fn of(node: Option<ThisNode>) -> Self {
+        let mut world = Self::world().await;
+        Arc::get_mut(&mut world.server).expect("nobody else has it yet").node = node;
+        Self::over(world).await
+    }
+
+    /// One that knows the function.
+    pub async fn world() -> World {
         let function = format!(
             "[[function]]\narn = {:?}\nrole = 'arn:aws:iam::{ACCOUNT}:role/rotation'\n\
              url = 'http://127.0.0.1:1'\ntimeout = 1\n",
             function_arn()
         );
-        let mut world = World::with_functions(&function).await;
-        Arc::get_mut(&mut world.server).expect("nobody else has it yet").node = node;
+        World::with_functions(&function).await
+    }
+
+    pub async fn over(world: World) -> Self {
         let trust = policy(&[json!({
             "Effect": "Allow",
             "Principal": {"Service": "lambda.amazonaws.com"},

@@ -28,6 +28,21 @@ async fn the_four_steps_are_done_once_and_in_order() {
     assert_eq!(stage.function.steps(&secret), "cstf");
 }
 
+/// What a function does elsewhere cannot be undone, and rows that nobody has compared may be put back ones.
+#[tokio::test]
+async fn nothing_is_begun_before_the_rows_were_verified() {
+    let mut world = Stage::world().await;
+    world.leave_unverified().await;
+    let stage = Stage::over(world).await;
+    let secret = stage.secret("db").await;
+    stage.rotate(&secret, 1).await;
+    stage.scheduler.sweep().await;
+    assert_eq!(stage.function.steps(&secret), "");
+    assert!(stage.world.server.store.check_rows().await.unwrap());
+    stage.scheduler.sweep().await;
+    stage.assert_rotated(&secret, 1).await;
+}
+
 /// What a secret is full of does not keep its rotation from ending.
 #[tokio::test]
 async fn a_secret_with_all_its_labels_is_rotated() {

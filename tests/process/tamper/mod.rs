@@ -11,6 +11,10 @@ use crate::harness::{Exit, Port, Process, copy_dir, program, run};
 use crate::setup::{ACCOUNT, Deployment};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// On a busy machine.
+const SOON: Duration = Duration::from_secs(30);
 
 /// A question and the answer that a sound store gives.
 #[derive(Debug)]
@@ -130,6 +134,14 @@ impl Sound {
         let damaged = exit.stderr.contains("store corrupt");
         assert_eq!(exit.status.success(), !damaged, "{name}: {exit:#?}");
         damaged
+    }
+
+    /// A server over the copy must end by itself with these words, however far it came.
+    fn gives_up(&self, copy: &Copy, parts: &[&str]) {
+        match self.try_serve(copy) {
+            Err(exit) => exit.assert(5, parts),
+            Ok(process) => process.ended(SOON).assert(5, parts),
+        }
     }
 
     /// Starting over the copy must fail with these words, and change none of its files.

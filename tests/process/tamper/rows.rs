@@ -1,5 +1,6 @@
 //! (b) to (d) Rows edited with the store's own engine, by somebody who knows its tables.
-use super::{Outcome, Sound};
+use super::{Outcome, SOON, Sound};
+use crate::harness::wait_until;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::json;
 use std::path::Path;
@@ -85,7 +86,7 @@ fn swapped_rows_are_refused_or_noticed() {
 
 #[test]
 fn a_row_that_was_put_back_is_refused() {
-    let sound = Sound::new();
+    let mut sound = Sound::new();
     let copy = sound.copy();
     let before = rows(&copy.store());
     let process = sound.try_serve(&copy).unwrap();
@@ -102,7 +103,7 @@ fn a_row_that_was_put_back_is_refused() {
     let after = rows(&copy.store());
     let changed: Vec<&Row> = before.iter().filter(|row| !after.contains(row)).collect();
     assert!(changed.len() >= 3, "{changed:?}");
-    for (key, old) in changed {
+    for (key, old) in &changed {
         let now = after.iter().find(|(other, _)| other == key).map(|(_, value)| value.as_slice());
         put(&copy.store(), &[(key, Some(old))]);
         sound.refuses(&copy, &[PUT_BACK]);
@@ -110,6 +111,17 @@ fn a_row_that_was_put_back_is_refused() {
     }
     // Undone again, it starts.
     let process = sound.try_serve(&copy).unwrap();
+    drop(process.stop());
+    // One that is told to look while it serves stops as soon as it has looked. (Not a row that it writes by itself.)
+    let (key, old) = changed.iter().find(|(key, _)| table_of(key) == "key").unwrap();
+    put(&copy.store(), &[(key, Some(old))]);
+    sound.deployment.more = "[store]\nverify = \"while-serving\"\n".into();
+    sound.gives_up(&copy, &[PUT_BACK]);
+    let now = after.iter().find(|(other, _)| other == key).map(|(_, value)| value.as_slice());
+    put(&copy.store(), &[(key, now)]);
+    let process = sound.try_serve(&copy).unwrap();
+    let told = || process.stderr().contains("are those that were last acknowledged");
+    wait_until(SOON, "nothing is said of the rows", told);
     let mut client = sound.deployment.client(&process);
     let key = client.kms("DescribeKey", json!({"KeyId": id})).unwrap();
     assert_eq!(key["KeyMetadata"]["KeyState"], "Disabled");
