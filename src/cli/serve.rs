@@ -197,11 +197,14 @@ fn or_given_up(stopped: watch::Receiver<bool>, server: &Arc<Server>) -> watch::R
     let (end, ended) = watch::channel(false);
     let membership = background::keep_membership(server.clone());
     let distrust = tokio::spawn(background::distrust_rows(server.clone()));
+    let server = server.clone();
     tokio::spawn(async move {
         tokio::select! {
             () = asked(stopped) => {}
             () = membership => {}
-            _ = distrust => {}
+            outcome = distrust => if outcome.is_err() {
+                server.store.distrust(StoreError::Corrupt("who compares its rows died".into()));
+            }
         }
         end.send_replace(true);
     });

@@ -11,7 +11,6 @@ use std::time::Duration;
 const SCHEMA: &str = "claviger";
 const CONNECTIONS: usize = 8;
 const MOST_CONNECTIONS: usize = 100;
-const STALENESS_MS: u64 = 1000;
 /// Shorter than it takes to read the feed, no call would be answered; longer, a revoked right would
 /// live on for no gain.
 const STALENESS_RANGE_MS: std::ops::RangeInclusive<u64> = 200..=60_000;
@@ -106,7 +105,8 @@ impl Store {
 
     /// How it is opened by a server.
     pub fn opening(&self) -> Opening {
-        let staleness = Duration::from_millis(self.staleness_ms.unwrap_or(STALENESS_MS));
+        let usual = Opening::default().staleness;
+        let staleness = self.staleness_ms.map_or(usual, Duration::from_millis);
         Opening { staleness, verify: self.verify }
     }
 
