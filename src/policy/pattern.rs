@@ -17,6 +17,16 @@ pub enum Case {
     Insensitive,
 }
 
+impl Case {
+    /// Whether two texts are the same.
+    pub(super) fn same(self, one: &[u8], other: &[u8]) -> bool {
+        match self {
+            Case::Sensitive => one == other,
+            Case::Insensitive => one.eq_ignore_ascii_case(other),
+        }
+    }
+}
+
 /// A text with wildcards and variables, ready to be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
@@ -58,6 +68,12 @@ impl Pattern {
     /// The parts between the `*` are looked for one after the other, each at the first place it fits:
     /// a later one could not do better.
     pub fn matches(&self, text: &str, request: &Conditions<'_>, case: Case) -> bool {
+        // Most patterns are a plain text or `*`, and a caller may have a thousand statements.
+        match &*self.tokens {
+            [Token::Star] => return true,
+            [Token::Literal(literal)] => return case.same(text.as_bytes(), literal.as_bytes()),
+            _ => {}
+        }
         if !self.resolves(request) {
             return false;
         }
