@@ -5,6 +5,7 @@ use super::condition_keys::Conditions;
 use super::error::PolicyError;
 use super::search::Text;
 use super::template::{Syntax, Token, components, tokens};
+use smallvec::SmallVec;
 
 /// What a text may have of wildcards and variables; `?` side by side count as one. No policy in use
 /// has a tenth of it, and it bounds what a comparison with a long text takes.
@@ -30,7 +31,8 @@ impl Case {
 /// A text with wildcards and variables, ready to be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    tokens: Box<[Token]>,
+    /// Most have one, and it is read for every statement that concerns a caller.
+    tokens: SmallVec<[Token; 1]>,
     variables: bool,
     skips: bool,
 }
