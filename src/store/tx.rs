@@ -108,12 +108,18 @@ impl<'s> Tx<'s> {
             return write.pending.as_ref().map(|p| typed(p.value.clone())).transpose();
         }
         self.be_fresh().await?;
-        let ticket = match self.store.cache.find(&key) {
-            Ok((revision, value)) => {
-                self.note(&key, revision)?;
-                return typed(value).map(Some);
+        let mut opening = None;
+        let ticket = loop {
+            match self.store.cache.find(&key) {
+                Ok((revision, value)) => {
+                    self.note(&key, revision)?;
+                    return typed(value).map(Some);
+                }
+                Err(_) if R::OPENED_ONCE && opening.is_none() => {
+                    opening = Some(self.store.cache.opening(&key).await);
+                }
+                Err(ticket) => break ticket,
             }
-            Err(ticket) => ticket,
         };
         let Some((revision, value)) = self.store.sealed.get(R::TABLE, &key).await? else {
             self.note(&key, Revision(0))?;
