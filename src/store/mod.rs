@@ -46,7 +46,6 @@ pub use sealed::{RowKeys, Verify};
 pub use tx::{Page, Tx};
 
 use crate::random::Random;
-use crate::types::Timestamp;
 use cache::Cache;
 use knowledge::Follower;
 use sealed::Sealed;
@@ -221,11 +220,11 @@ impl Store {
     }
 
     /// Lets go of records that nobody has used for [`UNUSED`], and twice that at most: opened keys do not stay in
-    /// memory because they were used once. For being called now and then.
-    pub fn forget_unused(&self, now: Timestamp) {
+    /// memory because they were used once. For being called now and then; `now` in seconds since 1970.
+    pub fn forget_unused(&self, now: i64) {
         // A clock that is set back must not keep them either.
-        if now.secs().abs_diff(self.tidied.load(Ordering::Relaxed)) >= UNUSED.as_secs() {
-            self.tidied.store(now.secs(), Ordering::Relaxed);
+        if now.abs_diff(self.tidied.load(Ordering::Relaxed)) >= UNUSED.as_secs() {
+            self.tidied.store(now, Ordering::Relaxed);
             self.cache.forget_unused();
         }
     }
