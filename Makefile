@@ -58,7 +58,9 @@ bench: rust ## how much the server does in a second, beside the machine's own li
 	cargo bench --locked --bench throughput -- --rounds 3 --tls
 	cargo bench --locked --bench throughput -- --curves --svg docs/curves.svg
 	cargo bench --locked --bench throughput -- --operations
+	cargo bench --locked --bench throughput -- --device
 	cargo bench --locked --bench micro -- --quick operations
+	cargo bench --locked --bench micro -- commits
 	cargo bench --locked --bench micro -- policy
 	cargo bench --locked --bench micro -- secrets
 	cargo bench --locked --bench micro -- timing

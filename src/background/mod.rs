@@ -55,6 +55,7 @@ pub async fn sweep(server: &Server) {
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => tracing::error!(%error, "cannot find out what took effect"),
     }
+    server.store.forget_unused(server.clock.now().secs());
     if let Err(error) = server.outbox.retry(server).await {
         tracing::error!(%error, "the audit log still refuses events");
     }

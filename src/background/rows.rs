@@ -9,10 +9,25 @@ const TRIES: u32 = 30;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long it is tried at all: a database may answer a row now and then.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// Ends when the rows turned out not to be the right ones, or nobody can tell; never, if they are.
 pub async fn distrust_rows(server: Arc<Server>) {
-    if are_right(&server.store, PAUSE).await {
+    if are_right_in_time(&server.store, PAUSE, LONGEST).await {
         std::future::pending().await
+    }
+}
+
+async fn are_right_in_time(store: &Store, pause: Duration, longest: Duration) -> bool {
+    match tokio::time::timeout(longest, are_right(store, pause)).await {
+        Ok(right) => right,
+        Err(_) => {
+            let error = format!("the store's rows could not be compared within {longest:?}");
+            tracing::error!("{error}: nothing is served any more");
+            store.distrust(StoreError::Unavailable(error));
+            false
+        }
     }
 }
 
@@ -59,6 +74,9 @@ mod tests {
     #[derive(Debug, Default)]
     struct Failing(Memory, AtomicU32);
 
+    /// For this many failures it does not fail, but never answers.
+    const STALLS: u32 = u32::MAX;
+
     #[async_trait::async_trait]
     impl Backend for Failing {
         async fn get(&self, key: &[u8]) -> Result<Option<(Revision, Bytes)>, StoreError> {
@@ -81,6 +99,9 @@ mod tests {
             self.0.install(witness, start, last);
         }
         async fn sum(&self, mark: Mark) -> Result<Sum, StoreError> {
+            if self.1.load(Ordering::SeqCst) == STALLS {
+                return std::future::pending().await;
+            }
             let less = |left: u32| left.checked_sub(1);
             match self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
                 Ok(_) => Err(StoreError::Unavailable("no".into())),
@@ -113,5 +134,15 @@ mod tests {
             assert_eq!(store.trusted().is_ok(), right);
             assert_eq!(store.check_writable().is_ok(), right);
         }
+    }
+
+    #[tokio::test]
+    async fn who_never_answers_is_not_waited_for_ever() {
+        let backend = Arc::new(Failing::default());
+        open(backend.clone(), Verify::BeforeServing).await.clear().await.unwrap();
+        backend.1.store(STALLS, Ordering::SeqCst);
+        let store = open(backend, Verify::WhileServing).await;
+        assert!(!are_right_in_time(&store, PAUSE, Duration::from_millis(50)).await);
+        assert!(store.trusted().is_err());
     }
 }

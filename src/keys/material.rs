@@ -26,6 +26,7 @@ pub struct Material {
 impl Record for Material {
     const TABLE: Table = Table::new("material");
     const READ_BACK: bool = true;
+    const OPENED_ONCE: bool = true;
 }
 
 impl Material {

@@ -124,10 +124,7 @@ impl<'t> Text<'t> {
 
     fn is(&self, at: usize, end: usize, literal: &[u8]) -> bool {
         steps::count(literal.len());
-        self.bytes.get(at..end).is_some_and(|here| match self.case {
-            Case::Sensitive => here == literal,
-            Case::Insensitive => here.eq_ignore_ascii_case(literal),
-        })
+        self.bytes.get(at..end).is_some_and(|here| self.case.same(here, literal))
     }
 
     /// So many characters further.

@@ -5,6 +5,7 @@ use super::condition_keys::Conditions;
 use super::evaluate::Request;
 use super::pattern::{Case, Pattern};
 use super::principal::{How, Principals};
+use smallvec::SmallVec;
 
 /// One statement of a policy.
 #[derive(Debug, Clone)]
@@ -25,8 +26,8 @@ pub enum Scope {
     Everything,
     /// The element is missing where KMS takes the statement without it, and ignores it.
     Nothing,
-    Only(Vec<Pattern>),
-    AllBut(Vec<Pattern>),
+    Only(SmallVec<[Pattern; 1]>),
+    AllBut(SmallVec<[Pattern; 1]>),
 }
 
 impl Scope {

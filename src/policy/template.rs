@@ -16,7 +16,8 @@ pub enum Token {
     Skip(usize),
     /// `*`: any characters, or none. No `Skip` follows: `*?` is `?*`.
     Star,
-    Variable(Variable),
+    /// Boxed: most tokens are none, and a plain text is to lie close to its statement.
+    Variable(Box<Variable>),
 }
 
 /// `${key}` or `${key, 'default'}`. What it stands for is literal text, never a pattern.
@@ -60,7 +61,8 @@ pub fn tokens(text: &str, syntax: Syntax) -> Result<Vec<Token>, PolicyError> {
                 "*" | "?" | "$" => literal.push_str(inside),
                 _ => {
                     flush(&mut literal, &mut tokens);
-                    tokens.push(Token::Variable(variable(inside).ok_or_else(|| malformed(text))?));
+                    let variable = variable(inside).ok_or_else(|| malformed(text))?;
+                    tokens.push(Token::Variable(Box::new(variable)));
                 }
             }
             continue;
@@ -188,7 +190,7 @@ mod tests {
         let cut = tokens("${aws:X , 'a}, *b'}", ALL).unwrap();
         let default = Some("a}, *b".into());
         let (key, written) = ("aws:x".into(), "aws:X".into());
-        assert_eq!(cut, [Token::Variable(Variable { key, written, default })]);
+        assert_eq!(cut, [Token::Variable(Box::new(Variable { key, written, default }))]);
     }
 
     #[test]

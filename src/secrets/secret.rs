@@ -51,6 +51,15 @@ pub struct Secret {
     /// The policy, parsed once per revision.
     #[serde(skip)]
     pub(super) compiled: OnceLock<Policy>,
+    /// Whether its row in the order of creation is there, which never changes: it was written with the
+    /// first of its own.
+    #[serde(skip, default = "stored")]
+    pub(super) listed: bool,
+}
+
+/// What was read from its row was saved before.
+fn stored() -> bool {
+    true
 }
 
 impl Record for Secret {
@@ -87,6 +96,7 @@ impl Secret {
             replication: Replication::Alone,
             cross_account: None,
             compiled: OnceLock::new(),
+            listed: false,
         }
     }
 
@@ -123,8 +133,10 @@ impl Secret {
         super::rotation::keep(tx, &mut self)?;
         let (account, region, name) =
             (self.account.clone(), self.region.clone(), self.name.clone());
-        let row = Self { compiled: OnceLock::new(), ..self };
-        ByCreation::put(tx, &row)?;
+        if !self.listed {
+            ByCreation::put(tx, &self)?;
+        }
+        let row = Self { compiled: OnceLock::new(), listed: true, ..self };
         tx.put(&[account.as_str(), region.as_str(), &name], row)
     }
 

@@ -9,11 +9,16 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Shards keep readers of different rows from waiting for one another.
 const SHARDS: usize = 64;
 /// Two generations of this many records in each shard: at most 32 768 records in all.
 const RECORDS_PER_GENERATION: usize = 256;
+/// Rows that can be opened once at a time; those that share a place wait for one another.
+const OPENINGS: usize = 256;
+/// How long somebody waits for another one to open a row: to read one takes a thousandth of that.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) type Cached = Arc<dyn Any + Send + Sync>;
 
@@ -31,12 +36,15 @@ pub(super) struct Ticket(u64);
 
 pub(super) struct Cache {
     shards: Vec<Mutex<Shard>>,
+    openings: Vec<tokio::sync::Mutex<()>>,
     hasher: RandomState,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let openings = (0..OPENINGS).map(|_| tokio::sync::Mutex::default()).collect();
+        Self { shards, openings, hasher: RandomState::new() }
     }
 }
 
@@ -49,8 +57,23 @@ impl std::fmt::Debug for Cache {
 impl Cache {
     #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of shards")]
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
-        let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
-        self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[self.place(key, SHARDS)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One of so many.
+    fn place(&self, key: &[u8], of: usize) -> usize {
+        usize::try_from(self.hasher.hash_one(key) % of as u64).unwrap_or(0)
+    }
+
+    /// The turn to open a row. Whoever had to wait for it looks here again first. None after
+    /// [`PATIENCE`]: then the store cannot be read, and many would stand in line for the same failure.
+    #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of openings")]
+    pub(super) async fn opening(&self, key: &[u8]) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let opening = &self.openings[self.place(key, OPENINGS)];
+        match opening.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(_) => tokio::time::timeout(PATIENCE, opening.lock()).await.ok(),
+        }
     }
 
     /// The record, or the ticket with which a reader that loads it may remember it.
@@ -86,6 +109,15 @@ impl Cache {
         shard.writes += 1;
         shard.young.remove(key);
         shard.old.remove(key);
+    }
+
+    /// Lets go what nobody asked for since this was called last.
+    pub(super) fn forget_unused(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let unused = std::mem::take(&mut shard.young);
+            shard.old = unused;
+        }
     }
 
     pub(super) fn clear(&self) {
@@ -125,6 +157,20 @@ mod tests {
         assert_eq!(cache.find(b"row1").unwrap().0, Revision(2));
         cache.forget(b"row1");
         assert!(cache.find(b"row1").is_err());
+    }
+
+    #[test]
+    fn what_nobody_uses_is_let_go() {
+        let cache = Cache::default();
+        for n in [1, 2] {
+            let Err(ticket) = cache.find(&key(n)) else { panic!("nothing is cached yet") };
+            cache.remember(&key(n), ticket, Revision(1), Arc::new(n));
+        }
+        for _ in 0..3 {
+            cache.forget_unused();
+            assert!(cache.find(b"row1").is_ok(), "it was used meanwhile");
+        }
+        assert!(cache.find(b"row2").is_err());
     }
 
     #[test]

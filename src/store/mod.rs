@@ -50,15 +50,20 @@ use cache::Cache;
 use knowledge::Follower;
 use sealed::Sealed;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::AbortHandle;
+
+/// How long a record stays in memory that nobody uses, at least.
+const UNUSED: Duration = Duration::from_secs(300);
 
 /// The store of one deployment: sealed rows, cached records, transactions.
 #[derive(Debug)]
 pub struct Store {
     sealed: Sealed,
     cache: Arc<Cache>,
+    /// When what nobody had used was let go last, in seconds since 1970.
+    tidied: AtomicI64,
     commits: Arc<Commits>,
     /// Where others write too.
     follower: Option<Arc<Follower>>,
@@ -143,7 +148,8 @@ impl Store {
             follower.catch_up().await?;
             following = Some(tokio::spawn(follower.clone().run()).abort_handle());
         }
-        Ok(Self { sealed, cache, commits, follower, following })
+        let tidied = AtomicI64::default();
+        Ok(Self { sealed, cache, tidied, commits, follower, following })
     }
 
     /// Begins a transaction: reads see all that was committed before, writes stay inside until
@@ -211,6 +217,16 @@ impl Store {
     pub fn distrust(&self, why: StoreError) {
         self.sealed.distrust(why);
         self.forget_all();
+    }
+
+    /// Lets go of records that nobody has used for [`UNUSED`], and twice that at most: opened keys do not stay in
+    /// memory because they were used once. For being called now and then; `now` in seconds since 1970.
+    pub fn forget_unused(&self, now: i64) {
+        // A clock that is set back must not keep them either.
+        if now.abs_diff(self.tidied.load(Ordering::Relaxed)) >= UNUSED.as_secs() {
+            self.tidied.store(now, Ordering::Relaxed);
+            self.cache.forget_unused();
+        }
     }
 
     /// Also what others made of it ([`state_number`](Self::state_number)).

@@ -13,6 +13,9 @@ pub trait Record: Serialize + DeserializeOwned + std::fmt::Debug + Send + Sync +
     /// Whether a written row is read back, opened and compared before its commit is acknowledged:
     /// for what cannot be made again, such as key material.
     const READ_BACK: bool = false;
+    /// Whether of several calls that miss it at once one opens it, and the others wait for that: for keys. Not
+    /// for what is often not there, which nobody can remember.
+    const OPENED_ONCE: bool = false;
 }
 
 /// `table NUL part NUL part …`. No part may hold a NUL, so no two lists of parts give one key, and

@@ -44,12 +44,22 @@ impl std::fmt::Debug for Pending {
     }
 }
 
-/// Counts what is written to it.
-struct Counted(usize);
+/// A buffer of which no copy is left behind when it grows: what is written may be a secret.
+struct Growing(Zeroizing<Vec<u8>>);
 
-impl std::io::Write for Counted {
+/// What most records fit into.
+const RECORD: usize = 1024;
+
+impl std::io::Write for Growing {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
+        let whole = self.0.len().saturating_add(bytes.len());
+        if whole > self.0.capacity() {
+            let size = whole.max(self.0.capacity().saturating_mul(2));
+            let mut larger = Zeroizing::new(Vec::with_capacity(size));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
@@ -98,12 +108,18 @@ impl<'s> Tx<'s> {
             return write.pending.as_ref().map(|p| typed(p.value.clone())).transpose();
         }
         self.be_fresh().await?;
-        let ticket = match self.store.cache.find(&key) {
-            Ok((revision, value)) => {
-                self.note(&key, revision)?;
-                return typed(value).map(Some);
+        let mut opening = None;
+        let ticket = loop {
+            match self.store.cache.find(&key) {
+                Ok((revision, value)) => {
+                    self.note(&key, revision)?;
+                    return typed(value).map(Some);
+                }
+                Err(_) if R::OPENED_ONCE && opening.is_none() => {
+                    opening = Some(self.store.cache.opening(&key).await);
+                }
+                Err(ticket) => break ticket,
             }
-            Err(ticket) => ticket,
         };
         let Some((revision, value)) = self.store.sealed.get(R::TABLE, &key).await? else {
             self.note(&key, Revision(0))?;
@@ -190,11 +206,9 @@ impl<'s> Tx<'s> {
 
     pub fn put<R: Record>(&mut self, key: &[&str], record: R) -> Result<Arc<R>, StoreError> {
         let broken = |e| StoreError::Corrupt(format!("cannot encode: {e}"));
-        // Measured first and never grown, so that no half-filled copy of a secret is left behind.
-        let mut size = Counted(0);
-        serde_json::to_writer(&mut size, &record).map_err(broken)?;
-        let mut encoded = Zeroizing::new(Vec::with_capacity(size.0));
-        serde_json::to_writer(&mut *encoded, &record).map_err(broken)?;
+        let mut encoded = Growing(Zeroizing::new(Vec::with_capacity(RECORD)));
+        serde_json::to_writer(&mut encoded, &record).map_err(broken)?;
+        let Growing(encoded) = encoded;
         let record = Arc::new(record);
         let pending = Some(Pending { value: record.clone(), encoded });
         self.write.insert(
@@ -328,4 +342,17 @@ fn decode<R: Record>(value: &[u8]) -> Result<Arc<R>, StoreError> {
 
 fn typed<R: Record>(value: Cached) -> Result<Arc<R>, StoreError> {
     value.downcast().map_err(|_| StoreError::Corrupt(format!("not a {} record", R::TABLE.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_grows_to_what_is_written_to_it() {
+        let mut buffer = Growing(Zeroizing::new(Vec::with_capacity(2)));
+        let record = "x".repeat(3 * RECORD);
+        serde_json::to_writer(&mut buffer, &record).unwrap();
+        assert_eq!(buffer.0.as_slice(), format!("\"{record}\"").as_bytes());
+    }
 }

@@ -4,13 +4,14 @@
 use super::operation::{Ids, Operation, SHARED, key_policy, user_policy};
 use super::worker::Worker;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const KEYS: usize = 5;
 const ALIASES: usize = 4;
 const USERS: usize = 3;
 const SECRETS: usize = 3;
-/// A secret has 150 versions at most.
-const PUTS: u64 = 120;
+/// A secret that has more than 100 versions loses the old ones; one was made with it.
+const PUTS: u64 = 99;
 /// AWS's limit of rotations on demand, and the key's first material.
 const MATERIALS: u64 = 26;
 
@@ -138,7 +139,8 @@ impl Worker {
                 Some(Operation::iam("PutUserPolicy", body, (user, after)))
             }
             12 if self.names_of("secret/").len() < SECRETS => {
-                let effect = (format!("secret/{new}"), json!({"current": new, "previous": null}));
+                let made = json!({"current": new, "previous": null, "values": [new]});
+                let effect = (format!("secret/{new}"), made);
                 let body =
                     json!({"Name": new, "SecretString": new, "ClientRequestToken": token(&new)});
                 Some(Operation::secrets("CreateSecret", body, effect))
@@ -150,10 +152,14 @@ impl Worker {
                 if *puts > PUTS {
                     return None;
                 }
-                let before = self.model.get(&secret)?["current"].clone();
+                let before = self.model.get(&secret)?;
+                let mut values: BTreeSet<&str> =
+                    before["values"].as_array()?.iter().filter_map(Value::as_str).collect();
+                values.insert(&new);
                 let name = secret.trim_start_matches("secret/");
                 let body = json!({"SecretId": name, "SecretString": new, "ClientRequestToken": token(&new)});
-                let after = json!({"current": new, "previous": before});
+                let after =
+                    json!({"current": new, "previous": before["current"], "values": values});
                 Some(Operation::secrets("PutSecretValue", body, (secret, after)))
             }
             _ => None,

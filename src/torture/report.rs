@@ -11,6 +11,8 @@ const NEVER: u64 = 3;
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     pub version: &'static str,
+    /// Of the program's file, in hexadecimal: the version alone does not tell two builds apart.
+    pub program_sha256: String,
     /// The same seed makes the same faults, for the same settings; the moments are the operating system's.
     pub seed: u64,
     pub backend: &'static str,

@@ -5,6 +5,7 @@ use super::numbers::Numbers;
 use super::register::Operation;
 use super::report::{Report, Violation};
 use super::{Trouble, now};
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -84,7 +85,7 @@ impl Shared {
 /// Tortures until the end of what was asked for, or until `over` is set. Progress goes to `tell`.
 ///
 /// # Errors
-/// When the file for the histories cannot be made.
+/// When the file for the histories cannot be made, or the program cannot be read.
 pub fn run(
     settings: &Settings,
     over: &Arc<AtomicBool>,
@@ -96,8 +97,11 @@ pub fn run(
         .as_ref()
         .map(|path| File::create_new(path).map_err(Trouble::setup(path.display())));
     let history = file.transpose()?;
+    let program = std::fs::read(&settings.program);
+    let program = program.map_err(Trouble::setup(settings.program.display()))?;
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
+        program_sha256: hex::encode(Sha256::digest(program)),
         seed: settings.seed,
         backend: if settings.postgresql.is_some() { "postgresql" } else { "embedded" },
         servers: settings.servers,

@@ -2,9 +2,11 @@
 //! told to.
 use bytes::Bytes;
 use claviger::store::{Backend, Commit, Digest, Mark, Memory, Revision, StoreError, Sum, Witness};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::RwLock;
 
 #[derive(Debug, Default)]
@@ -12,6 +14,10 @@ pub struct Counting {
     store: Memory,
     /// How often it was asked.
     pub read: AtomicUsize,
+    /// How often for a row of each table.
+    pub tables: Mutex<HashMap<Vec<u8>, usize>>,
+    /// How long it takes for a row.
+    pub takes: Mutex<Duration>,
     /// How many rows it answered.
     pub rows: AtomicUsize,
     /// What commits answer, and whether they are made all the same.
@@ -28,6 +34,12 @@ impl Backend for Counting {
         let _open = self.reads.read().await;
         self.read.fetch_add(1, Ordering::SeqCst);
         self.rows.fetch_add(1, Ordering::SeqCst);
+        let table = key.split(|byte| *byte == 0).next().unwrap_or_default();
+        *self.tables.lock().unwrap().entry(table.to_vec()).or_default() += 1;
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         self.store.get(key).await
     }
     async fn scan(

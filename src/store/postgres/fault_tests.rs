@@ -189,6 +189,8 @@ async fn knowledge_that_is_too_old_is_not_used() {
         let store = store_within(&settings, "node", bound).await.unwrap();
         put(&store, "x", "1").await.unwrap();
         let bounded = async || store.begin_with(Freshness::Bounded).get::<Thing>(&["x"]).await;
+        // What is told of its own commit has the row read once more.
+        tokio::time::sleep(Duration::from_millis(300)).await;
         bounded().await.unwrap().unwrap();
         proxy.set(Mode::Stall);
         // The last look at the feed had begun up to a tenth of a second before.

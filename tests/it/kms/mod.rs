@@ -24,6 +24,7 @@ mod macs;
 mod managed;
 pub mod modelled_errors;
 mod multi_region;
+mod opened_once;
 mod re_encrypt;
 mod regions;
 mod rotation;

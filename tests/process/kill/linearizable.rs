@@ -117,7 +117,7 @@ fn secrets_on_two_servers_are_linearizable() {
     let path = file.to_str().unwrap();
     let more = ["--postgresql", &postgresql(), "--servers", "2", "--history", path];
     let rounds = rounds(ROUNDS);
-    let report = good(dir.path(), rounds, None, &more);
+    let report = good(dir.path(), rounds, &more);
     let lines = std::fs::read_to_string(file).unwrap();
     let mut secrets: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
     for line in lines.lines() {

@@ -17,6 +17,8 @@ const ROUNDS: u64 = 40;
 /// time for its own start.
 const WITH_TOKEN: u64 = 10;
 const ON_POSTGRESQL: u64 = 12;
+/// Tokens that may be lost by one kill in thirty.
+const TOKENS: usize = 5;
 
 /// So many rounds, or what `CLAVIGER_KILL_ROUNDS` says.
 fn rounds(default: u64) -> u64 {
@@ -73,8 +75,30 @@ fn torture(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> (Exi
 }
 
 /// A torture that comes to a good end.
-fn good(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> Value {
-    let (exit, report) = torture(dir, kills, token, more);
+fn good(dir: &Path, kills: u64, more: &[&str]) -> Value {
+    let (exit, report) = torture(dir, kills, None, more);
+    is_good(dir, kills, &exit, &report);
+    report
+}
+
+/// The same with root keys in a token. SoftHSM writes its token's file anew at every login: a kill at that
+/// moment leaves none that it can read, which is not what is tortured here.
+fn good_with_token(dir: &Path, kills: u64) {
+    for attempt in 1.. {
+        let dir = dir.join(format!("token-{attempt}"));
+        std::fs::create_dir(&dir).unwrap();
+        let token = Token::new(&dir.join("softhsm"));
+        let (exit, report) = torture(&dir, kills, Some(&token), &[]);
+        let troubles = report["troubles"].as_array().unwrap();
+        let is_lost = |trouble: &Value| trouble.as_str().unwrap().contains("no token is labelled");
+        let lost = report["violations"] == serde_json::json!([]) && troubles.iter().any(is_lost);
+        if !lost || attempt == TOKENS {
+            return is_good(&dir, kills, &exit, &report);
+        }
+    }
+}
+
+fn is_good(dir: &Path, kills: u64, exit: &Exit, report: &Value) {
     assert!(exit.status.success(), "{exit:#?}\n{report:#}");
     assert!(!dir.join("torture").exists(), "nothing is left of a good end");
     assert!(report["kills"].as_u64().unwrap() >= kills);
@@ -82,7 +106,6 @@ fn good(dir: &Path, kills: u64, token: Option<&Token>, more: &[&str]) -> Value {
     let faults =
         report["faults"].as_object().unwrap().values().map(|count| count.as_u64().unwrap());
     assert!(faults.sum::<u64>() > kills / 2, "too few of the planned faults came");
-    report
 }
 
 fn enough(report: &Value, rounds: u64) {
@@ -100,10 +123,9 @@ fn acknowledged_effects_and_their_events_outlive_kills() {
     let _busy = machine(false);
     let rounds = rounds(ROUNDS);
     let dir = tempfile::tempdir().unwrap();
-    let token = Token::new(&dir.path().join("softhsm"));
-    good(dir.path(), WITH_TOKEN.min(rounds), Some(&token), &[]);
+    good_with_token(dir.path(), WITH_TOKEN.min(rounds));
     let rounds = rounds.saturating_sub(WITH_TOKEN).max(1);
-    enough(&good(dir.path(), rounds, None, &[]), rounds);
+    enough(&good(dir.path(), rounds, &[]), rounds);
 }
 
 #[test]
@@ -111,5 +133,5 @@ fn acknowledged_effects_outlive_a_database_that_is_tortured_too() {
     let _busy = machine(false);
     let dir = tempfile::tempdir().unwrap();
     let rounds = rounds(ON_POSTGRESQL);
-    enough(&good(dir.path(), rounds, None, &["--postgresql", &postgresql()]), rounds);
+    enough(&good(dir.path(), rounds, &["--postgresql", &postgresql()]), rounds);
 }

@@ -105,35 +105,36 @@ fn of_two_that_want_the_same_one_wins() {
         },
     );
 
-    // Of every other round the values are the same: then both are told that it is done.
-    let value = |round: usize, node: usize| {
-        if round.is_multiple_of(2) { "same".into() } else { node.to_string() }
-    };
-    let token = |round: usize| format!("{round:032}");
-    let put = |client: &mut Client, round: usize, node: usize| {
-        let body = json!({
-            "SecretId": format!("name-{round}"), "SecretString": value(round, node),
-            "ClientRequestToken": token(round), "VersionStages": ["AWSCURRENT"],
-        });
-        client.secrets("PutSecretValue", body)
-    };
-    at_once(first, &served, put, |client, round, both| {
-        let winner = match (round % 2, &both) {
-            (0, [Ok(one), Ok(other)]) => {
-                assert_eq!(one["VersionId"], other["VersionId"]);
-                0
-            }
-            (0, other) => panic!("round {round}: {other:?}"),
-            _ => one_winner(round, &both, "ResourceExistsException"),
+    // If the values are the same, both are told that it is done.
+    for same in [false, true] {
+        let value = |node: usize| if same { "same".into() } else { node.to_string() };
+        let token = |round: usize| format!("{}-{round:032}", u8::from(same));
+        let put = |client: &mut Client, round: usize, node: usize| {
+            let body = json!({
+                "SecretId": format!("name-{round}"), "SecretString": value(node),
+                "ClientRequestToken": token(round), "VersionStages": ["AWSCURRENT"],
+            });
+            client.secrets("PutSecretValue", body)
         };
-        let name = format!("name-{round}");
-        let got = client.secrets("GetSecretValue", json!({ "SecretId": name })).unwrap();
-        assert_eq!(got["SecretString"], value(round, winner), "round {round}");
-        assert_eq!(got["VersionId"], token(round));
-        let all = json!({ "SecretId": name, "IncludeDeprecated": true });
-        let all = client.secrets("ListSecretVersionIds", all).unwrap();
-        assert_eq!(all["Versions"].as_array().unwrap().len(), 2, "round {round}: {all}");
-    });
+        at_once(first, &served, put, |client, round, both| {
+            let winner = match (same, &both) {
+                (true, [Ok(one), Ok(other)]) => {
+                    assert_eq!(one["VersionId"], other["VersionId"]);
+                    0
+                }
+                (true, other) => panic!("round {round}: {other:?}"),
+                (false, both) => one_winner(round, both, "ResourceExistsException"),
+            };
+            let name = format!("name-{round}");
+            let got = client.secrets("GetSecretValue", json!({ "SecretId": name })).unwrap();
+            assert_eq!(got["SecretString"], value(winner), "round {round}");
+            assert_eq!(got["VersionId"], token(round));
+            let all = json!({ "SecretId": name, "IncludeDeprecated": true });
+            let all = client.secrets("ListSecretVersionIds", all).unwrap();
+            let versions = 2 + usize::from(same);
+            assert_eq!(all["Versions"].as_array().unwrap().len(), versions, "round {round}: {all}");
+        });
+    }
     let rounds = rounds();
     eprintln!("one winner {rounds} times each: secret name, alias name, ClientRequestToken");
 }
