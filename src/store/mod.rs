@@ -251,6 +251,12 @@ impl Store {
         self.sealed.acknowledged()
     }
 
+    /// The highest revision that is known to be in the store, whoever wrote it. Asks the backend if there are
+    /// other writers.
+    pub async fn newest(&self) -> Result<u64, StoreError> {
+        self.sealed.newest().await
+    }
+
     /// All rows as of now, still sealed, for a backup. Commits go on meanwhile.
     pub fn export(&self) -> Result<Exported, StoreError> {
         self.sealed.export()

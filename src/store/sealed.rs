@@ -337,6 +337,14 @@ impl Sealed {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
+    pub(super) async fn newest(&self) -> Result<u64, StoreError> {
+        let others = match self.backend.slot() {
+            Some(_) => self.last().await?.0,
+            None => 0,
+        };
+        Ok(self.acknowledged().max(others))
+    }
+
     /// Reads rows of a commit back, opens and compares them. One that has moved on since is proved
     /// by whoever moved it.
     pub(super) async fn prove(
