@@ -62,15 +62,16 @@ fn across(lines: &[Line]) -> Range<f64> {
 fn rates(area: &Area<'_>, curve: &Curve) -> Outcome<()> {
     let lines = lines(curve, |measured| measured.rate);
     let y = 0.0..highest(&lines) * 1.1;
-    let mut chart = framed(area, curve.title).build_cartesian_2d(across(&lines).log_scale(), y).map_err(words)?;
+    let mut chart = framed(area, curve.title)
+        .build_cartesian_2d(across(&lines).log_scale(), y)
+        .map_err(words)?;
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(curve.x).y_desc("requests a second").light_line_style(WHITE);
     mesh.x_label_formatter(&|x| format!("{x:.0}")).y_label_formatter(&|y| format!("{y:.0}"));
     mesh.draw().map_err(words)?;
     for ((name, points), colour) in lines.into_iter().zip(COLOURS) {
         let drawn = LineSeries::new(points, colour.stroke_width(2)).point_size(3);
-        let legend =
-            move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
+        let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
         chart.draw_series(drawn).map_err(words)?.label(name).legend(legend);
     }
     let mut labels = chart.configure_series_labels();
@@ -86,7 +87,8 @@ fn times(area: &Area<'_>, curve: &Curve) -> Outcome<()> {
     let least = medians.iter().flat_map(|(_, points)| points).map(|(_, y)| *y);
     let y = (least.fold(1.0, f64::min) * 0.7..highest(&slowest) * 1.5).log_scale();
     let title = "Time of an answer: p50 thick, p99 thin";
-    let mut chart = framed(area, title).build_cartesian_2d(across(&medians).log_scale(), y).map_err(words)?;
+    let mut chart =
+        framed(area, title).build_cartesian_2d(across(&medians).log_scale(), y).map_err(words)?;
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(curve.x).y_desc("ms").light_line_style(WHITE);
     mesh.x_label_formatter(&|x| format!("{x:.0}")).y_label_formatter(&|y| format!("{y}"));
@@ -100,10 +102,7 @@ fn times(area: &Area<'_>, curve: &Curve) -> Outcome<()> {
     Ok(())
 }
 
-fn framed<'a, 'b>(
-    area: &'a Area<'b>,
-    title: &str,
-) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+fn framed<'a, 'b>(area: &'a Area<'b>, title: &str) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut chart = ChartBuilder::on(area);
     chart.caption(title, ("sans-serif", 18)).margin(14);
     chart.x_label_area_size(42).y_label_area_size(70);

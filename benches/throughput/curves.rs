@@ -58,7 +58,10 @@ impl Curve {
     }
 
     fn print(&self) {
-        println!("\n{}\n\n| {} | of | req/s | p50 ms | p99 ms | CPU µs | sent away |", self.title, self.x);
+        println!(
+            "\n{}\n\n| {} | of | req/s | p50 ms | p99 ms | CPU µs | sent away |",
+            self.title, self.x
+        );
         println!("|---|---|---|---|---|---|---|");
         let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
         for line in &self.lines {

@@ -232,10 +232,18 @@ async fn a_page_reads_little_more_than_it_answers() {
         // More than the store answers at once.
         (json!({"SortBy": "name", "SortOrder": "desc"}), 570, down),
         (json!({"SortBy": "last-changed-date", "SortOrder": "desc"}), 570, down),
-        (json!({"SortBy": "name", "Filters": [{"Key": "name", "Values": ["s00", "s01", "s02", "s03"]}]}), 40, up),
+        (
+            json!({"SortBy": "name", "Filters": [{"Key": "name", "Values": ["s00", "s01", "s02", "s03"]}]}),
+            40,
+            up,
+        ),
         // Forty of them.
-        (json!({"SortBy": "last-changed-date", "Filters": [{"Key": "name", "Values": ["s0", "s03"]},
-            {"Key": "all", "Values": ["s"]}]}), 130, up),
+        (
+            json!({"SortBy": "last-changed-date", "Filters": [{"Key": "name", "Values": ["s0", "s03"]},
+            {"Key": "all", "Values": ["s"]}]}),
+            130,
+            up,
+        ),
     ] {
         let mut query = query;
         for page_number in 0..3 {
