@@ -1,6 +1,6 @@
 //! How the server scales: with connections, with the statements of the caller's policies, with the secrets
 //! in its store. Tables on standard output, and a picture of them.
-use crate::load::Measured;
+use crate::load::{Load, Measured};
 use crate::server::{self, Claviger, Cores};
 use crate::wire::{Ask, Connection, Signer, Target};
 use crate::workload::{Client, target_of};
@@ -101,7 +101,7 @@ async fn connections(options: &Options, bench: &Bench) -> Outcome<Curve> {
     let names = [server::FIXED, "Encrypt", "GetSecretValue"];
     let mut curve = Curve::new("Requests a second by connections", "connections", &names);
     for count in CONNECTIONS {
-        let load = options.load(count, SECONDS);
+        let load = Load { overloads: true, ..options.load(count, SECONDS) };
         for (line, case) in [(1, "Encrypt"), (2, "GetSecretValue")] {
             let requests = bench.workload.requests(case)?;
             let measured = load.run(&bench.claviger.child, &bench.target, &requests).await?;

@@ -16,6 +16,8 @@ pub struct Load {
     /// Not measured: caches fill, keys are derived.
     pub warm_up: Duration,
     pub measured: Duration,
+    /// Whether the server may send requests away, to come again later.
+    pub overloads: bool,
 }
 
 /// What came of it.
@@ -56,11 +58,13 @@ impl Load {
         let begin = now() + self.warm_up;
         let end = begin + self.measured;
         let spread = requests.len() / self.connections.max(1);
+        let overloads = self.overloads;
         let tasks: Vec<_> = connections
             .into_iter()
             .enumerate()
             .map(|(n, connection)| {
-                tokio::spawn(drive(connection, requests.clone(), n * spread, (begin, end)))
+                let (requests, span) = (requests.clone(), (begin, end));
+                tokio::spawn(drive(connection, requests, n * spread, span, overloads))
             })
             .collect();
         tokio::time::sleep_until(begin.into()).await;
@@ -97,13 +101,15 @@ async fn drive(
     requests: Arc<[Bytes]>,
     first: usize,
     (begin, end): (Instant, Instant),
+    overloads: bool,
 ) -> io::Result<Tally> {
     let mut tally = Tally::default();
     let mut sent = now();
     for request in requests.iter().cycle().skip(first) {
         let answer = connection.exchange(request).await?;
         let done = now();
-        let throttled = answer.status == 400
+        let throttled = overloads
+            && answer.status == 400
             && memchr::memmem::find(answer.body, b"ThrottlingException").is_some();
         if answer.status != 200 && !throttled {
             let text = || format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body));

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Calls under way at once of which it is known whose they are. Each holds at most a body and an answer: a
-/// few hundred MiB in all.
+/// few hundred MiB in all; as many again may wait with their bodies.
 const CALLS: usize = 896;
 /// And requests of which it is not: what strangers send takes no place from those who are known.
 const STRANGERS: usize = 128;
@@ -36,7 +36,7 @@ const REFUSALS: usize = 256;
 /// longer stands behind a crowd.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How long a call waits whose account has its share of the calls under way: what a crowd's answers are
-/// late by at most.
+/// late by at most, and their callers' permissions older.
 const PATIENCE_FOR_A_SHARE: Duration = Duration::from_millis(100);
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";

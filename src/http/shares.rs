@@ -61,25 +61,45 @@ impl Shares {
     }
 
     /// The same for who has had its share: a place that another of its calls gives back within this time, if
-    /// not as many as there are places wait already.
+    /// not as many as its share wait already.
     pub(super) async fn wait(
         self: &Arc<Self>,
         account: &AccountId,
         patience: Duration,
     ) -> Option<Share> {
         let (next, given) = oneshot::channel();
-        {
+        let next = {
             let mut taken = self.taken();
-            if let Some(share) = self.next(&mut taken, Some(account)) {
-                return Some(share);
-            }
-            if taken.waiting >= self.places {
+            let share = taken.share(self.places);
+            let is_room = taken.waiting < self.places;
+            let own = taken.of.entry(Some(account.clone())).or_default();
+            if own.waiting.len() >= share || !is_room {
                 return None;
             }
+            own.waiting.push_back(next);
             taken.waiting += 1;
-            taken.of.entry(Some(account.clone())).or_default().waiting.push_back(next);
+            // Its share may have grown since it last gave a place back.
+            taken.hand_over(self.places, &Some(account.clone()))
+        };
+        self.give(next, &Some(account.clone()));
+        let mut waiting = Waiting { of: self, account, given };
+        if let Ok(share) = tokio::time::timeout(patience, &mut waiting.given).await {
+            return share.ok();
         }
-        tokio::time::timeout(patience, given).await.ok()?.ok()
+        drop(waiting);
+        // It has waited longest.
+        let account = Some(account.clone());
+        let next = {
+            let mut guard = self.taken();
+            let taken = &mut *guard;
+            let own = taken.of.entry(account.clone()).or_default();
+            if !own.take(self.places, true, &mut taken.all, &mut taken.accounts) {
+                return None;
+            }
+            taken.hand_over(self.places, &account)
+        };
+        self.give(next, &account);
+        Some(Share { of: Arc::clone(self), account })
     }
 
     fn next(self: &Arc<Self>, taken: &mut Taken, account: Option<&AccountId>) -> Option<Share> {
@@ -87,17 +107,38 @@ impl Shares {
             taken.of.retain(|_, own| own.places > 0);
         }
         let own = taken.of.entry(account.cloned()).or_default();
-        // Those that came before have the next ones.
-        let is_next = own.waiting.iter().all(oneshot::Sender::is_closed);
         let account = account.cloned();
         let (all, accounts) = (&mut taken.all, &mut taken.accounts);
-        (is_next && own.take(self.places, account.is_some(), all, accounts))
+        // Those that came before have the next ones.
+        (own.waiting.is_empty() && own.take(self.places, account.is_some(), all, accounts))
             .then(|| Share { of: Arc::clone(self), account })
+    }
+
+    /// Tells calls of this account that they have a place.
+    fn give(self: &Arc<Self>, to: Vec<oneshot::Sender<Share>>, account: &Option<AccountId>) {
+        for call in to {
+            // One that has just ceased to wait gives it back.
+            drop(call.send(Share { of: Arc::clone(self), account: account.clone() }));
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         // Nothing between a change of the map and that of the sum can panic.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that waits, and makes room when it ceases to.
+struct Waiting<'s> {
+    of: &'s Shares,
+    account: &'s AccountId,
+    given: oneshot::Receiver<Share>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.given.close();
+        self.of.taken().tidy(&Some(self.account.clone()));
     }
 }
 
@@ -125,40 +166,61 @@ impl Own {
 }
 
 impl Taken {
-    /// Gives a place back. Answers which of the account's calls have one now: as many as it may have.
+    /// What each account may have that has any.
+    fn share(&self, places: usize) -> usize {
+        places / (self.accounts + 1)
+    }
+
+    /// Gives a place back. Answers which of the account's calls have one now.
     fn give_back(
         &mut self,
         places: usize,
         account: &Option<AccountId>,
     ) -> Vec<oneshot::Sender<Share>> {
+        let Some(own) = self.of.get_mut(account) else { return Vec::new() };
+        own.places = own.places.saturating_sub(1);
+        self.all = self.all.saturating_sub(1);
+        self.accounts -= usize::from(own.places == 0 && self.accounts > 0);
+        if own.waiting.is_empty() {
+            return Vec::new();
+        }
+        self.hand_over(places, account)
+    }
+
+    /// Takes places for calls of this account that wait: as many as it may have.
+    fn hand_over(
+        &mut self,
+        places: usize,
+        account: &Option<AccountId>,
+    ) -> Vec<oneshot::Sender<Share>> {
+        self.tidy(account);
         let Self { all, accounts, of, waiting } = self;
         let mut next = Vec::new();
         let Some(own) = of.get_mut(account) else { return next };
-        own.places = own.places.saturating_sub(1);
-        *all = all.saturating_sub(1);
-        *accounts -= usize::from(own.places == 0 && *accounts > 0);
-        while let Some(first) = own.waiting.pop_front() {
-            if !first.is_closed() {
-                if !own.take(places, account.is_some(), all, accounts) {
-                    own.waiting.push_front(first);
-                    break;
-                }
-                next.push(first);
-            }
+        while own.waiting.front().is_some()
+            && own.take(places, account.is_some(), all, accounts)
+            && let Some(first) = own.waiting.pop_front()
+        {
             *waiting = waiting.saturating_sub(1);
+            next.push(first);
         }
         next
+    }
+
+    /// Forgets the first of those that have ceased to wait: they came before the others.
+    fn tidy(&mut self, account: &Option<AccountId>) {
+        let Some(own) = self.of.get_mut(account) else { return };
+        while own.waiting.front().is_some_and(oneshot::Sender::is_closed) {
+            own.waiting.pop_front();
+            self.waiting = self.waiting.saturating_sub(1);
+        }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         let next = self.of.taken().give_back(self.of.places, &self.account);
-        for next in next {
-            let share = Self { of: Arc::clone(&self.of), account: self.account.clone() };
-            // One that has just ceased to wait gives it back.
-            drop(next.send(share));
-        }
+        self.of.give(next, &self.account);
     }
 }
 
@@ -226,10 +288,10 @@ mod tests {
         // Another account's places are not theirs.
         let other = shares.enter(Some(&account(2))).unwrap();
         drop(other);
-        assert!(!first.is_finished() && !second.is_finished());
+        assert_eq!(shares.taken().waiting, 2);
         held.pop();
         let first = first.await.unwrap().expect("it was the first");
-        assert!(!second.is_finished());
+        assert_eq!(shares.taken().waiting, 1);
         assert!(shares.enter(Some(&account(1))).is_none(), "one that came before waits");
         drop(first);
         drop(second.await.unwrap().expect("it was the next"));
@@ -255,24 +317,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_wait_than_there_are_places() {
+    async fn no_more_wait_than_its_share() {
         let shares = Arc::new(Shares::new(4));
         let mut held = vec![shares.wait(&account(1), PATIENCE).await.expect("one is free")];
         held.extend(fill(&shares, 1));
-        let mut crowd = Vec::new();
-        for _ in 0..4 {
-            crowd.push(waiting(&shares, 1, PATIENCE).await);
-        }
+        let mut crowd = vec![waiting(&shares, 1, PATIENCE).await];
+        crowd.push(waiting(&shares, 1, PATIENCE).await);
         assert!(shares.wait(&account(1), PATIENCE).await.is_none(), "told at once");
-        // Its share is half of that while another asks, and what it has beyond it goes to nobody.
+        // Another account's calls wait all the same. Its share is a third.
         let others = fill(&shares, 2);
         assert_eq!((held.len(), others.len()), (2, 1));
+        let other = waiting(&shares, 2, PATIENCE).await;
         drop(held);
-        let mut served = 0;
         for waits in crowd {
-            served += usize::from(waits.await.unwrap().is_some());
+            assert!(waits.await.unwrap().is_some());
         }
-        assert_eq!(served, 4);
+        drop(others);
+        assert!(other.await.unwrap().is_some());
+        assert_eq!(shares.taken().waiting, 0);
+    }
+
+    #[tokio::test]
+    async fn who_ceased_to_wait_takes_nobodys_room() {
+        let shares = Arc::new(Shares::new(4));
+        let _held = fill(&shares, 1);
+        for _ in 0..100 {
+            let waits = shares.wait(&account(1), Duration::from_millis(1)).await;
+            assert!(waits.is_none());
+            assert_eq!(shares.taken().waiting, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_share_that_has_grown_is_found_at_the_end_of_the_wait_or_by_the_next_call() {
+        let shares = Arc::new(Shares::new(8));
+        let slow = shares.enter(Some(&account(1))).unwrap();
+        let others: Vec<_> = (2..9).flat_map(|n| fill(&shares, n)).collect();
+        let short = waiting(&shares, 1, Duration::from_millis(50)).await;
+        let long = waiting(&shares, 1, PATIENCE).await;
+        drop(others);
+        assert!(short.await.unwrap().is_some(), "its share has grown");
+        assert!(long.await.unwrap().is_some(), "and with it the next one's");
+        let (second, others) = (shares.enter(Some(&account(1))).unwrap(), fill(&shares, 2));
+        let first = waiting(&shares, 1, PATIENCE).await;
+        drop(others);
+        drop(shares.wait(&account(1), PATIENCE).await.expect("behind the first"));
+        assert!(first.await.unwrap().is_some());
+        drop((slow, second));
+        let taken = shares.taken();
+        assert_eq!((taken.all, taken.accounts, taken.waiting), (0, 0, 0));
     }
 
     #[test]

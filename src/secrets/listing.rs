@@ -98,7 +98,7 @@ async fn by_name(
     // Listed by name, neither what comes before the page is read nor what comes after it.
     let in_order = query.by == SortBy::Name && query.order == Order::Ascending;
     let prefix = query.name_prefix();
-    let batch = match in_order && query.filters.is_empty() || !prefix.is_empty() {
+    let mut batch = match in_order && query.filters.is_empty() || !prefix.is_empty() {
         true => query.size.saturating_add(1).min(BATCH),
         false => BATCH,
     };
@@ -120,6 +120,8 @@ async fn by_name(
         if after.is_none() || in_order && wanted.len() > query.size {
             return Ok(wanted);
         }
+        // Few of them may be wanted: many small batches would take longer than a few large ones.
+        batch = batch.saturating_mul(2).min(BATCH);
     }
 }
 

@@ -75,6 +75,7 @@ async fn filters() {
         (json!([{"Key": "name", "Values": ["prod/db"]}]), vec!["prod/db"]),
         (json!([{"Key": "name", "Values": ["prod/db "]}]), vec![]),
         (json!([{"Key": "name", "Values": ["zz"]}]), vec![]),
+        (json!([{"Key": "name", "Values": ["prod/a", "prod/d"]}]), vec!["prod/db", "prod/api"]),
         (json!([{"Key": "name", "Values": ["billing"]}]), vec![]),
         (json!([{"Key": "name", "Values": ["dev", "Bill"]}]), vec!["dev/db", "Billing"]),
         (json!([{"Key": "name", "Values": ["!prod"]}]), vec!["dev/db", "Billing"]),
