@@ -61,7 +61,7 @@ impl Shares {
     }
 
     /// The same for who has had its share: a place that another of its calls gives back within this time, if
-    /// not as many as its share wait already.
+    /// not as many as its share wait already (one may always).
     pub(super) async fn wait(
         self: &Arc<Self>,
         account: &AccountId,
@@ -70,7 +70,7 @@ impl Shares {
         let (next, given) = oneshot::channel();
         let next = {
             let mut taken = self.taken();
-            let share = taken.share(self.places);
+            let share = taken.share(self.places).max(1);
             let is_room = taken.waiting < self.places;
             let own = taken.of.entry(Some(account.clone())).or_default();
             if own.waiting.len() >= share || !is_room {
@@ -273,6 +273,7 @@ mod tests {
             tokio::spawn(async move { shares.wait(&account(n), patience).await })
         };
         while shares.taken().waiting == before {
+            assert!(!waits.is_finished(), "it has not waited");
             tokio::task::yield_now().await;
         }
         waits
@@ -338,6 +339,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn among_many_one_call_of_each_may_wait() {
+        let shares = Arc::new(Shares::new(2));
+        let mut held: Vec<Share> =
+            (0..9).filter_map(|n| shares.enter(Some(&account(n)))).collect();
+        let waits = waiting(&shares, 8, PATIENCE).await;
+        assert!(shares.wait(&account(8), PATIENCE).await.is_none(), "told at once");
+        held.pop();
+        assert!(waits.await.unwrap().is_some());
+    }
+
+    #[tokio::test]
     async fn who_ceased_to_wait_takes_nobodys_room() {
         let shares = Arc::new(Shares::new(4));
         let _held = fill(&shares, 1);
@@ -351,19 +363,20 @@ mod tests {
     #[tokio::test]
     async fn a_share_that_has_grown_is_found_at_the_end_of_the_wait_or_by_the_next_call() {
         let shares = Arc::new(Shares::new(8));
-        let slow = shares.enter(Some(&account(1))).unwrap();
-        let others: Vec<_> = (2..9).flat_map(|n| fill(&shares, n)).collect();
+        let enter = || shares.enter(Some(&account(1))).unwrap();
+        let slow = [enter(), enter()];
+        let others: Vec<_> = (2..4).flat_map(|n| fill(&shares, n)).collect();
         let short = waiting(&shares, 1, Duration::from_millis(50)).await;
         let long = waiting(&shares, 1, PATIENCE).await;
         drop(others);
         assert!(short.await.unwrap().is_some(), "its share has grown");
         assert!(long.await.unwrap().is_some(), "and with it the next one's");
-        let (second, others) = (shares.enter(Some(&account(1))).unwrap(), fill(&shares, 2));
+        let others = fill(&shares, 2);
         let first = waiting(&shares, 1, PATIENCE).await;
         drop(others);
         drop(shares.wait(&account(1), PATIENCE).await.expect("behind the first"));
         assert!(first.await.unwrap().is_some());
-        drop((slow, second));
+        drop(slow);
         let taken = shares.taken();
         assert_eq!((taken.all, taken.accounts, taken.waiting), (0, 0, 0));
     }
