@@ -238,11 +238,11 @@ async fn a_page_reads_little_more_than_it_answers() {
             40,
             up,
         ),
-        // Forty of them.
+        // A hundred of them, in batches of 11, 22, 44 and 88.
         (
             json!({"SortBy": "last-changed-date", "Filters": [{"Key": "name", "Values": ["s0", "s03"]},
             {"Key": "all", "Values": ["s"]}]}),
-            130,
+            180,
             up,
         ),
     ] {
