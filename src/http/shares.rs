@@ -341,8 +341,7 @@ mod tests {
     #[tokio::test]
     async fn among_many_one_call_of_each_may_wait() {
         let shares = Arc::new(Shares::new(2));
-        let mut held: Vec<Share> =
-            (0..9).filter_map(|n| shares.enter(Some(&account(n)))).collect();
+        let mut held: Vec<Share> = (0..9).filter_map(|n| shares.enter(Some(&account(n)))).collect();
         let waits = waiting(&shares, 8, PATIENCE).await;
         assert!(shares.wait(&account(8), PATIENCE).await.is_none(), "told at once");
         held.pop();
