@@ -246,13 +246,13 @@ impl Store {
         self.sealed.check_writable()
     }
 
-    /// The highest revision that this store has acknowledged.
+    /// How far the store has come with what it acknowledged here: the highest revision; where others write too
+    /// perhaps more, and further with each commit.
     pub fn acknowledged(&self) -> u64 {
         self.sealed.acknowledged()
     }
 
-    /// The highest revision that is known to be in the store, whoever wrote it. Asks the backend if there are
-    /// other writers.
+    /// How far the store has come, whoever wrote. Asks the backend if there are other writers.
     pub async fn newest(&self) -> Result<u64, StoreError> {
         self.sealed.newest().await
     }
