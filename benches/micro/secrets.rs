@@ -186,10 +186,12 @@ fn page(runtime: &Runtime, dir: &Path, many: usize) -> Outcome<()> {
     let list = entry("secretsmanager", "ListSecrets")?;
     println!("\n| pages of 100 in {many} secrets | µs |\n|---|---|");
     let name = json!([{"Key": "name", "Values": ["bench/0990"]}]);
+    let word = json!([{"Key": "all", "Values": ["0990"]}]);
     for (what, body) in [
         ("ListSecrets, the first page", json!({})),
         ("ListSecrets by name", json!({"SortBy": "name"})),
         ("ListSecrets with a filter of the name", json!({"Filters": name})),
+        ("ListSecrets with another filter: all are read", json!({"Filters": word})),
     ] {
         let body = body.to_string().into_bytes();
         let mut fastest = u128::MAX;

@@ -1,6 +1,6 @@
 //! How the server scales: with connections, with the statements of the caller's policies, with the secrets
 //! in its store. Tables on standard output, and a picture of them.
-use crate::load::Measured;
+use crate::load::{Load, Measured};
 use crate::server::{self, Claviger, Cores};
 use crate::wire::{Ask, Connection, Signer, Target};
 use crate::workload::{Client, target_of};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const CONNECTIONS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const CONNECTIONS: [usize; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 /// As many as may reach one user: ten policies of hers, and ten of each of her ten groups.
 const STATEMENTS: [usize; 4] = [1, 10, 100, 1000];
 const STATEMENTS_OF_A_POLICY: usize = 10;
@@ -37,7 +37,7 @@ pub struct Line {
     pub points: Vec<(usize, Measured)>,
 }
 
-/// One chart: requests a second by something that grows.
+/// What is asked a second, and how long an answer takes, by something that grows.
 #[derive(Debug)]
 pub struct Curve {
     pub title: &'static str,
@@ -58,14 +58,18 @@ impl Curve {
     }
 
     fn print(&self) {
-        println!("\n{}\n\n| {} | of | req/s | p50 ms | p99 ms | CPU µs |", self.title, self.x);
-        println!("|---|---|---|---|---|---|");
+        println!(
+            "\n{}\n\n| {} | of | req/s | p50 ms | p99 ms | CPU µs | sent away |",
+            self.title, self.x
+        );
+        println!("|---|---|---|---|---|---|---|");
         let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
         for line in &self.lines {
             for (x, measured) in &line.points {
                 let [p50, p99] = [measured.p50, measured.p99].map(millis);
                 let (rate, cpu) = (measured.rate, millis(measured.cpu) * 1000.0);
-                println!("| {x} | {} | {rate:.0} | {p50:.2} | {p99:.2} | {cpu:.1} |", line.name);
+                let (name, away) = (&line.name, measured.throttled);
+                println!("| {x} | {name} | {rate:.0} | {p50:.2} | {p99:.2} | {cpu:.1} | {away} |");
             }
         }
     }
@@ -97,7 +101,7 @@ async fn connections(options: &Options, bench: &Bench) -> Outcome<Curve> {
     let names = [server::FIXED, "Encrypt", "GetSecretValue"];
     let mut curve = Curve::new("Requests a second by connections", "connections", &names);
     for count in CONNECTIONS {
-        let load = options.load(count, SECONDS);
+        let load = Load { overloads: true, ..options.load(count, SECONDS) };
         for (line, case) in [(1, "Encrypt"), (2, "GetSecretValue")] {
             let requests = bench.workload.requests(case)?;
             let measured = load.run(&bench.claviger.child, &bench.target, &requests).await?;

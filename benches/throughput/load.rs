@@ -16,6 +16,8 @@ pub struct Load {
     /// Not measured: caches fill, keys are derived.
     pub warm_up: Duration,
     pub measured: Duration,
+    /// Whether the server may send requests away, to come again later.
+    pub overloads: bool,
 }
 
 /// What came of it.
@@ -28,12 +30,15 @@ pub struct Measured {
     pub cpu: Duration,
     pub errors: usize,
     pub first_error: Option<String>,
+    /// Requests that were sent away, to come again later: neither errors nor part of the rate.
+    pub throttled: usize,
 }
 
 /// One connection's part.
 #[derive(Debug, Default)]
 struct Tally {
     nanos: Vec<u32>,
+    throttled: usize,
     errors: usize,
     first_error: Option<String>,
 }
@@ -53,22 +58,25 @@ impl Load {
         let begin = now() + self.warm_up;
         let end = begin + self.measured;
         let spread = requests.len() / self.connections.max(1);
+        let overloads = self.overloads;
         let tasks: Vec<_> = connections
             .into_iter()
             .enumerate()
             .map(|(n, connection)| {
-                tokio::spawn(drive(connection, requests.clone(), n * spread, (begin, end)))
+                let (requests, span) = (requests.clone(), (begin, end));
+                tokio::spawn(drive(connection, requests, n * spread, span, overloads))
             })
             .collect();
         tokio::time::sleep_until(begin.into()).await;
         let cpu_before = server.cpu()?;
         tokio::time::sleep_until(end.into()).await;
         let cpu = server.cpu()?.saturating_sub(cpu_before);
-        let (mut nanos, mut errors, mut first_error) = (Vec::new(), 0, None);
+        let (mut nanos, mut errors, mut first_error, mut throttled) = (Vec::new(), 0, None, 0);
         for task in tasks {
             let tally = task.await??;
             nanos.extend(tally.nanos);
             errors += tally.errors;
+            throttled += tally.throttled;
             first_error = first_error.or(tally.first_error);
         }
         nanos.sort_unstable();
@@ -83,6 +91,7 @@ impl Load {
             cpu: cpu.checked_div(u32::try_from(nanos.len())?).unwrap_or_default(),
             errors,
             first_error,
+            throttled,
         })
     }
 }
@@ -92,13 +101,17 @@ async fn drive(
     requests: Arc<[Bytes]>,
     first: usize,
     (begin, end): (Instant, Instant),
+    overloads: bool,
 ) -> io::Result<Tally> {
     let mut tally = Tally::default();
     let mut sent = now();
     for request in requests.iter().cycle().skip(first) {
         let answer = connection.exchange(request).await?;
         let done = now();
-        if answer.status != 200 {
+        let throttled = overloads
+            && answer.status == 400
+            && memchr::memmem::find(answer.body, b"ThrottlingException").is_some();
+        if answer.status != 200 && !throttled {
             let text = || format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body));
             tally.errors += 1;
             tally.first_error.get_or_insert_with(text);
@@ -106,7 +119,9 @@ async fn drive(
         if done >= end {
             break;
         }
-        if done >= begin {
+        if done >= begin && throttled {
+            tally.throttled += 1;
+        } else if done >= begin {
             let nanos = (done - sent).as_nanos();
             tally.nanos.push(u32::try_from(nanos).unwrap_or(u32::MAX));
         }

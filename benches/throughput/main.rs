@@ -123,7 +123,7 @@ impl Options {
 
     fn load(&self, connections: usize, seconds: f64) -> Load {
         let measured = Duration::from_secs_f64(self.seconds.unwrap_or(seconds));
-        Load { connections, warm_up: measured / 6, measured }
+        Load { connections, warm_up: measured / 6, measured, overloads: false }
     }
 }
 

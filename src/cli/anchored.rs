@@ -61,20 +61,32 @@ pub(super) async fn begin(anchor: &Arc<Anchor>, server: &Server) -> Result<(), S
     advance(anchor, server).await
 }
 
-/// Durable when it returns.
+/// To where this server's commits have come. Durable when it returns.
 pub(super) async fn advance(anchor: &Arc<Anchor>, server: &Server) -> Result<(), StartError> {
-    let (anchor, revision) = (anchor.clone(), server.store.acknowledged());
+    to(anchor, server.store.acknowledged()).await
+}
+
+async fn to(anchor: &Arc<Anchor>, revision: u64) -> Result<(), StartError> {
+    let anchor = anchor.clone();
     Ok(off(move || anchor.advance(revision)).await??)
 }
 
-/// Follows the store until the task is dropped. A disk that fails keeps nobody from being served.
+/// Follows the store until the task is dropped, and with it what other nodes commit: each node's anchor
+/// recognises the database that was put back, not only the anchor of whoever wrote last. A disk that fails
+/// keeps nobody from being served.
 pub(super) async fn follow(anchor: Arc<Anchor>, server: Arc<Server>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut fails = false;
     loop {
         ticks.tick().await;
-        match advance(&anchor, &server).await {
+        let mut advanced = advance(&anchor, &server).await;
+        // A database that is away or slow is spoken of by who needs it.
+        let newest = tokio::time::timeout(INTERVAL, server.store.newest());
+        if let (Ok(()), Ok(Ok(revision))) = (&advanced, newest.await) {
+            advanced = to(&anchor, revision).await;
+        }
+        match advanced {
             Ok(()) if fails => tracing::info!("the anchor of the store is written again"),
             Err(error) if !fails => tracing::error!(%error, "the anchor of the store stays behind"),
             _ => continue,

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Calls under way at once of which it is known whose they are. Each holds at most a body and an answer: a
-/// few hundred MiB in all.
+/// few hundred MiB in all; as many again may wait with their bodies.
 const CALLS: usize = 896;
 /// And requests of which it is not: what strangers send takes no place from those who are known.
 const STRANGERS: usize = 128;
@@ -35,6 +35,9 @@ const REFUSALS: usize = 256;
 /// How long a request waits for such a place. To find out whose a request is takes microseconds: who waits
 /// longer stands behind a crowd.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a call waits whose account has its share of the calls under way: what a crowd's answers are
+/// late by at most, and their callers' permissions older.
+const PATIENCE_FOR_A_SHARE: Duration = Duration::from_millis(100);
 /// Events and metrics carry the name of an operation only if it is one; this stands for the rest.
 const UNKNOWN: &str = "Unknown";
 
@@ -76,8 +79,8 @@ struct Rest {
     _share: Share,
 }
 
-/// Who was found out to have sent a request, and the place that its call has.
-type Admitted = (Target, Arc<Caller>, Share);
+/// Who was found out to have sent a request.
+type Known = (Target, Arc<Caller>);
 
 /// A request that is refused before its operation is asked.
 struct TurnedAway {
@@ -288,9 +291,15 @@ impl Inner {
         malformed: Option<Malformed>,
         place: OwnedSemaphorePermit,
     ) -> Result<(Unlogged, Meant, Share), Answer> {
-        let admitted = self.admit(arrival, request, malformed).await;
+        let known = self.find_out(arrival, request, malformed).await;
         // It is for finding out whose a request is. What follows may wait for a disk.
         drop(place);
+        let admitted = match known {
+            Ok((target, caller)) => {
+                self.admit(&target, &caller).await.map(|share| (target, caller, share))
+            }
+            Err(stranger) => Err(stranger),
+        };
         let (target, caller, share) = match admitted {
             Ok(admitted) => admitted,
             Err(turned_away) => return Err(Box::pin(self.turn_away(arrival, *turned_away)).await),
@@ -305,13 +314,13 @@ impl Inner {
         }
     }
 
-    /// Whose call it is, and a place for it.
-    async fn admit(
+    /// What is asked, and by whom.
+    async fn find_out(
         &self,
         arrival: &mut Arrival,
         request: &Incoming,
         malformed: Option<Malformed>,
-    ) -> Result<Admitted, Box<TurnedAway>> {
+    ) -> Result<Known, Box<TurnedAway>> {
         let target = target(&request.head, &request.body).map_err(|(protocol, fault)| {
             // Nobody is known yet and nothing was asked that exists.
             let identity = claimed_by(&request.head);
@@ -329,14 +338,25 @@ impl Inner {
         }
         let caller = self.authenticate(arrival, request, &target).await.map_err(stranger)?;
         self.server.note_access(&caller, target.meant.service.signing_name, &arrival.region);
+        Ok((target, caller))
+    }
+
+    /// A place for a call.
+    async fn admit(&self, target: &Target, caller: &Caller) -> Result<Share, Box<TurnedAway>> {
         // Whoever did not sign names what account they like.
         let account = caller.has_signed().then_some(&caller.principal.account);
-        let Some(share) = self.shares.enter(account) else {
-            let (identity, fault) = (call::identity(&caller), Fault::throttled(protocol));
-            let account = account.cloned();
-            return Err(Box::new(TurnedAway { protocol, meant, account, identity, fault }));
-        };
-        Ok((target, caller, share))
+        if let Some(share) = self.shares.enter(account) {
+            return Ok(share);
+        }
+        if let Some(account) = account
+            && let Some(share) = Box::pin(self.shares.wait(account, PATIENCE_FOR_A_SHARE)).await
+        {
+            return Ok(share);
+        }
+        let (meant, protocol) = (target.meant, target.meant.service.protocol());
+        let (identity, fault) = (call::identity(caller), Fault::throttled(protocol));
+        let (meant, account) = (Some(meant), account.cloned());
+        Err(Box::new(TurnedAway { protocol, meant, account, identity, fault }))
     }
 
     /// The answer to what is refused, once that is in the log. Of whom too much is refused at once, what

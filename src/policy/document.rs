@@ -9,7 +9,7 @@ use super::json::Json;
 use super::pattern::Pattern;
 use super::position;
 use super::principal::{PrincipalPattern, Principals};
-use super::statement::{Scope, Statement};
+use super::statement::{Mark, Scope, Statement};
 use super::template::Syntax;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,9 @@ pub struct Policy {
     id: Option<Box<str>>,
     version: &'static str,
     statements: Vec<Statement>,
+    /// What resources each of them can speak of. A caller may have a thousand statements, of which a request
+    /// concerns a few: side by side these take an eighth of a cache line each, a statement several lines.
+    marks: Box<[Mark]>,
     unreadable: Option<PolicyError>,
     /// As it was written, for whoever may know what denied.
     text: Box<str>,
@@ -63,7 +66,11 @@ impl Policy {
         let mut sids = BTreeSet::new();
         match statements.iter().filter_map(Statement::sid).find(|sid| !sids.insert(*sid)) {
             Some(twice) => Err(PolicyError::DuplicateSid(twice.to_owned())),
-            None => Ok(Policy { id, version, statements, unreadable: None, text: text.into() }),
+            None => {
+                let marks = statements.iter().map(Mark::of_all).collect();
+                let text = text.into();
+                Ok(Policy { id, version, statements, marks, unreadable: None, text })
+            }
         }
     }
 
@@ -77,6 +84,7 @@ impl Policy {
             id: None,
             version: "2008-10-17",
             statements: Vec::new(),
+            marks: Box::default(),
             unreadable: Some(error),
             text: Box::default(),
         }
@@ -102,6 +110,12 @@ impl Policy {
 
     pub fn statements(&self) -> &[Statement] {
         &self.statements
+    }
+
+    /// Those that may speak of a resource with this mark, each with its place.
+    pub(super) fn concerning(&self, asked: Mark) -> impl Iterator<Item = (usize, &Statement)> {
+        let marked = self.marks.iter().zip(&self.statements).enumerate();
+        marked.filter(move |(_, (mark, _))| mark.meets(asked)).map(|(at, (_, found))| (at, found))
     }
 
     /// A statement as it was written.

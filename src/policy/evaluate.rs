@@ -18,6 +18,7 @@ use super::condition_keys::Conditions;
 use super::decision::{Decision, Effect, PolicyKind, Reason};
 use super::document::Policy;
 use super::principal::{How, Principal, PrincipalKind};
+use super::statement::Mark;
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
@@ -301,6 +302,7 @@ fn speak<'a>(
     policies: &[PolicyRef<'a>],
 ) -> Result<Option<Allow<'a>>, Box<Reason>> {
     let mut best: Option<Allow<'a>> = None;
+    let asked = Mark::of(request.resource);
     for &by in policies {
         if let Some(defect) = by.policy.unreadable() {
             return Err(Box::new(Reason {
@@ -309,7 +311,7 @@ fn speak<'a>(
                 ..Reason::allow(kind, by.name, None)
             }));
         }
-        for (index, statement) in by.policy.statements().iter().enumerate() {
+        for (index, statement) in by.policy.concerning(asked) {
             // Once attached policies allow, only a Deny can change anything.
             if statement.is_allow() && best.is_some_and(|allow| allow.how == How::Attached) {
                 continue;

@@ -59,6 +59,14 @@ impl Pattern {
             })
     }
 
+    /// The only text that it matches, if there is only one whatever is asked.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match &*self.tokens {
+            [Token::Literal(literal)] => Some(literal),
+            _ => None,
+        }
+    }
+
     /// The keys of its variables, as the policy writes them.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.tokens.iter().filter_map(|token| match token {

@@ -48,6 +48,24 @@ impl Filter {
         Ok(Self { attribute, values: values.into_iter().map(wanted).collect() })
     }
 
+    /// What the name of each secret that passes begins with.
+    pub(super) fn name_prefix(&self) -> &str {
+        let (Attribute::Name, Some((first, others))) = (self.attribute, self.values.split_first())
+        else {
+            return "";
+        };
+        if self.values.iter().any(|wanted| wanted.negated) {
+            return "";
+        }
+        let mut common = first.text.as_str();
+        for other in others {
+            let alike = common.chars().zip(other.text.chars()).take_while(|(a, b)| a == b);
+            let bytes = alike.map(|(c, _)| c.len_utf8()).sum();
+            common = common.get(..bytes).unwrap_or_default();
+        }
+        common
+    }
+
     pub fn passes(&self, secret: &Secret) -> bool {
         let texts = self.attribute.of(secret);
         let fits = |wanted: &Wanted| match self.attribute {
@@ -188,6 +206,26 @@ mod tests {
         assert!(passes("name", &["dev", "prod"]));
         assert!(!passes("name", &["dev", "test"]));
         assert!(passes("name", &["dev", "!test"]));
+    }
+
+    #[test]
+    fn what_names_begin_with_is_what_all_values_share() {
+        for (key, values, expected) in [
+            ("name", &["prod/"][..], "prod/"),
+            ("name", &["prod/é1", "prod/é2"], "prod/é"),
+            ("name", &["prod/é", "prod/è"], "prod/"),
+            ("name", &["prod/db", "prod", "prod/x"], "prod"),
+            ("name", &["prod", "dev"], ""),
+            ("name", &["prod", ""], ""),
+            ("name", &["prod", "!dev"], ""),
+            ("name", &["!prod"], ""),
+            ("all", &["prod"], ""),
+            ("tag-key", &["prod"], ""),
+        ] {
+            let values = values.iter().map(|value| value.to_string()).collect();
+            let filter = Filter::parse(Some(key), Some(values)).unwrap();
+            assert_eq!(filter.name_prefix(), expected, "{filter:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The secrets of an account and region: filtered, sorted, a page at a time.
+use super::secret::may_be_in_a_name;
 use super::{Filter, Secret, SecretError};
 use crate::seal::Table;
 use crate::store::{Record, StoreError, Tx};
@@ -70,7 +71,8 @@ impl ByCreation {
 
 /// A page of the account's secrets in the region. In the order of creation or of names, from the first
 /// to the last, it reads little more than it answers; for the orders that have no index, and for
-/// filters in the order of creation, every secret there is. It keeps no more than a batch and a page.
+/// filters in the order of creation, every secret whose name begins as a filter of names says. It keeps no
+/// more than a batch and a page.
 pub async fn list(
     tx: &Tx<'_>,
     account: &AccountId,
@@ -95,22 +97,31 @@ async fn by_name(
 ) -> Result<Vec<Arc<Secret>>, SecretError> {
     // Listed by name, neither what comes before the page is read nor what comes after it.
     let in_order = query.by == SortBy::Name && query.order == Order::Ascending;
-    let batch = match in_order && query.filters.is_empty() {
+    let prefix = query.name_prefix();
+    let mut batch = match in_order && query.filters.is_empty() || !prefix.is_empty() {
         true => query.size.saturating_add(1).min(BATCH),
         false => BATCH,
     };
     let after = query.after.as_deref().filter(|_| in_order);
     let mut after = after.and_then(|position| position.strip_prefix(' ')).map(str::to_owned);
     let mut wanted = Vec::new();
+    if after.as_deref().unwrap_or_default() < prefix {
+        let named = Secret::peek(tx, account, region, prefix).await?;
+        wanted.extend(named.filter(|secret| query.wants(secret)));
+        after = Some(prefix.to_owned());
+    }
     loop {
         let page = Secret::page(tx, account, region, after.as_deref(), batch).await?;
-        after = page.records.last().map(|(name, _)| name.clone()).filter(|_| page.more);
+        let more = |name: &String| page.more && name.starts_with(prefix);
+        after = page.records.last().map(|(name, _)| name.clone()).filter(more);
         let secrets = page.records.into_iter().map(|(_, secret)| secret);
         wanted.extend(secrets.filter(|secret| query.wants(secret)));
         query.keep_page(&mut wanted);
         if after.is_none() || in_order && wanted.len() > query.size {
             return Ok(wanted);
         }
+        // Few of them may be wanted: many small batches would take longer than a few large ones.
+        batch = batch.saturating_mul(2).min(BATCH);
     }
 }
 
@@ -159,6 +170,14 @@ impl Query {
     fn wants(&self, secret: &Secret) -> bool {
         (self.with_scheduled || secret.deletion.is_none())
             && self.filters.iter().all(|filter| filter.passes(secret))
+    }
+
+    /// What all names that are wanted begin with, as far as a name can.
+    fn name_prefix(&self) -> &str {
+        let prefixes = self.filters.iter().map(Filter::name_prefix);
+        let longest = prefixes.max_by_key(|prefix| prefix.len()).unwrap_or_default();
+        let name = longest.bytes().take_while(|byte| may_be_in_a_name(*byte)).count();
+        longest.get(..name).unwrap_or_default()
     }
 
     /// Drops what cannot be in the page, but for the first one that follows it, and sorts the rest.

@@ -190,10 +190,13 @@ impl Secret {
     }
 }
 
+pub(super) fn may_be_in_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-/_+=.@!".contains(&byte)
+}
+
 /// Whether a text can be a secret's name at all.
 pub(super) fn check_name(name: &str) -> Result<(), SecretError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-/_+=.@!".contains(&b);
-    if !name.is_empty() && name.bytes().all(allowed) {
+    if !name.is_empty() && name.bytes().all(may_be_in_a_name) {
         return Ok(());
     }
     Err(SecretError::Validation(

@@ -123,7 +123,7 @@ pub trait Backend: Debug + Send + Sync {
 
     /// From now on every group of commits also stores
     /// `witness.seal(start + Σ delta of the applied commits, highest revision)` in the same
-    /// durable write. No commit may be under way.
+    /// durable write; where several write, one more than before it if that is higher. No commit may be under way.
     fn install(&self, witness: Arc<dyn Witness>, start: Digest, last: Revision);
 
     /// Sums up all rows (start-up verification), off the async threads, as of one moment. Marks are asked for in
@@ -155,6 +155,12 @@ pub trait Backend: Debug + Send + Sync {
     /// one writer only.
     fn slot(&self) -> Option<u16> {
         None
+    }
+
+    /// How far the state was at the last commit of this process: where others write too, that is further with
+    /// each group, whatever its revisions. Zero before the first one, and where there is one writer only.
+    fn reached(&self) -> Revision {
+        Revision(0)
     }
 
     /// `ReadOnly` if it is known beforehand that every commit would be refused until a restart.

@@ -25,6 +25,12 @@ impl Ledger {
         next
     }
 
+    /// The ledger after a group of one of several writers: further than before, whatever the revisions in the
+    /// group. Those of another writer may be ahead by far, and what came later must not look like what was before.
+    pub(super) fn beyond(self, before: Revision) -> Self {
+        Self { last: self.last.max(Revision(before.0.saturating_add(1))), ..self }
+    }
+
     pub(super) fn cleared(&self) -> Self {
         Self { digest: Digest::default(), ..self.clone() }
     }

@@ -246,9 +246,15 @@ impl Store {
         self.sealed.check_writable()
     }
 
-    /// The highest revision that this store has acknowledged.
+    /// How far the store has come with what it acknowledged here: the highest revision; where others write too
+    /// perhaps more, and further with each commit.
     pub fn acknowledged(&self) -> u64 {
         self.sealed.acknowledged()
+    }
+
+    /// How far the store has come, whoever wrote. Asks the backend if there are other writers.
+    pub async fn newest(&self) -> Result<u64, StoreError> {
+        self.sealed.newest().await
     }
 
     /// All rows as of now, still sealed, for a backup. Commits go on meanwhile.

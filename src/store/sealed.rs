@@ -170,7 +170,7 @@ pub(super) struct Sealed {
     keys: Arc<RowKeys>,
     random: Arc<dyn Random>,
     numbers: Numbers,
-    /// The highest revision that was acknowledged.
+    /// How far the store was with what was acknowledged: its highest revision, or where others write too more.
     acknowledged: AtomicU64,
     /// The rows are still to be compared with the state.
     unchecked: AtomicBool,
@@ -329,12 +329,23 @@ impl Sealed {
             write.insert(key, sealed);
         }
         self.backend.commit(Commit { revision, read, write, delta }).await?;
-        self.acknowledged.fetch_max(revision.0, Ordering::SeqCst);
+        // Whoever is behind catches up.
+        let reached = self.backend.reached().max(revision);
+        self.numbers.saw(reached);
+        self.acknowledged.fetch_max(reached.0, Ordering::SeqCst);
         Ok(revision)
     }
 
     pub(super) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::SeqCst)
+    }
+
+    pub(super) async fn newest(&self) -> Result<u64, StoreError> {
+        let others = match self.backend.slot() {
+            Some(_) => self.last().await?.0,
+            None => 0,
+        };
+        Ok(self.acknowledged().max(others))
     }
 
     /// Reads rows of a commit back, opens and compares them. One that has moved on since is proved

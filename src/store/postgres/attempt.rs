@@ -143,6 +143,7 @@ impl Committing {
         failpoints::reach(Point::StoreGroup);
         let (head, revisions) = self.begin(work, lease, own).await?;
         let ledger = ledger(&head)?;
+        let before = ledger.as_ref().map(Ledger::last);
         let (group, after) = match work {
             Work::Clear => (Group::default(), ledger.as_ref().map(Ledger::cleared)),
             Work::Commits(commits) => {
@@ -153,6 +154,10 @@ impl Committing {
             }
         };
         let nothing = matches!(work, Work::Commits(_)) && !group.applied.contains(&true);
+        let after = match before {
+            Some(before) if !nothing => after.map(|after| after.beyond(before)),
+            _ => after,
+        };
         let applied = Applied {
             sequence: head.sequence + i64::from(!nothing),
             group_id: group_id.clone(),

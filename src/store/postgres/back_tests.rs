@@ -2,7 +2,7 @@
 use super::databases::{self, Postgres as Server, fresh};
 use super::proxy::{Mode, Proxy};
 use super::tests::{Thing, backend, get, put, settings, store, thing};
-use crate::store::prove_tests::{assert_damaged, prove, put_back, sealed, write};
+use crate::store::prove_tests::{assert_damaged, prove, sealed, write};
 use crate::store::suite::commit;
 use crate::store::{Backend, Freshness, StoreError};
 use std::sync::Arc;
@@ -126,7 +126,8 @@ async fn a_state_that_went_back_before_the_first_commit_is_noticed() {
 /// without that is not what was written.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_was_made_anew_is_told_from_one_that_is_back() {
-    let settings = settings(databases::postgres().port, &fresh("proved"));
+    let (server, schema) = (databases::postgres(), fresh("proved"));
+    let settings = settings(server.port, &schema);
     let backends = ["one", "other"].map(async |id| Arc::new(backend(&settings, id).await.unwrap()));
     let [one, other] = backends;
     let (one, other) = (one.await, other.await);
@@ -135,6 +136,8 @@ async fn a_row_that_was_made_anew_is_told_from_one_that_is_back() {
     // Where each begins is up to chance.
     let ahead = write(&first, "a", Some("1")).await > write(&second, "b", Some("1")).await;
     let (high, low) = if ahead { (&first, &second) } else { (&second, &first) };
+    // Who commits has caught up with those before.
+    write(high, "c", Some("1")).await;
     let made = write(high, "x", Some("1")).await;
     write(high, "x", None).await;
     assert!(write(low, "x", Some("2")).await < made);
@@ -144,6 +147,33 @@ async fn a_row_that_was_made_anew_is_told_from_one_that_is_back() {
     let (revision, row) = one.get(b"y").await.unwrap().unwrap();
     let last = write(high, "y", Some("2")).await;
     prove(high, last, "y", "2").await.unwrap();
-    put_back(&*one, "y", revision, Some(row)).await;
+    // Past whoever seals.
+    let (revision, row) = (revision.0, hex::encode(row));
+    let row = format!("revision = {revision}, value = decode('{row}', 'hex')");
+    server.execute(&format!("UPDATE {schema}.rows SET {row} WHERE key = 'y'")).await;
     assert_damaged(prove(high, last, "y", "2").await);
+}
+
+/// Where the others' revisions begin is up to chance, and may be far ahead: an older state is told from a newer one
+/// all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_commit_brings_the_state_further_whosever_it_is() {
+    let settings = settings(databases::postgres().port, &fresh("further"));
+    let mut nodes = Vec::new();
+    for id in ["one", "other", "third"] {
+        let backend: Arc<dyn Backend> = Arc::new(backend(&settings, id).await.unwrap());
+        nodes.push(sealed(backend).await);
+    }
+    let mut before = 0;
+    for round in 0..4 {
+        // Each has a row of its own: what it reads takes it no further.
+        for (node, key) in nodes.iter().zip(["a", "b", "c"]) {
+            let revision = write(node, key, Some("1")).await;
+            let now = node.newest().await.unwrap();
+            assert!(now > before, "round {round}: {now} after {before}");
+            assert_eq!(node.acknowledged(), now, "what its log and its anchor say");
+            assert!(now >= revision.0);
+            before = now;
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::nodes::{self, Lease};
 use super::pool::{OwnGroup, Pool};
 use super::trouble::Trouble;
 use crate::store::{Changes, Commit, StoreError};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -200,6 +201,7 @@ impl Committer {
     fn adopt(&mut self, applied: Applied) -> Vec<bool> {
         self.known.sequence = self.known.sequence.max(applied.sequence);
         self.known.last = self.known.last.max(applied.last);
+        self.pool.reached.fetch_max(self.known.last.0, Ordering::SeqCst);
         self.known.is_sealed |= applied.sealed;
         // What is in memory is no longer all of one moment, until the follower has come to it.
         if let (Ok(sequence), Some(what)) = (self.pool.saw(applied.sequence), applied.what) {

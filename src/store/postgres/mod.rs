@@ -231,6 +231,10 @@ impl Backend for Postgres {
         Some(self.lease.slot)
     }
 
+    fn reached(&self) -> Revision {
+        Revision(self.pool.reached.load(Ordering::SeqCst))
+    }
+
     fn check_writable(&self) -> Result<(), StoreError> {
         if self.jobs.is_closed() {
             return Err(StoreError::ReadOnly("the committer has stopped".into()));

@@ -96,6 +96,8 @@ pub(super) struct Pool {
     readers: Vec<Mutex<Option<Arc<Reader>>>>,
     turn: AtomicUsize,
     seen: AtomicU64,
+    /// How far the sealed state was with the last group that this node has committed.
+    pub(super) reached: AtomicU64,
     /// The newest groups that this node has committed, in their order.
     own: std::sync::Mutex<VecDeque<OwnGroup>>,
     /// Why this node may not write any more.
@@ -117,6 +119,7 @@ impl Pool {
             readers,
             turn: AtomicUsize::new(0),
             seen: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
             own: std::sync::Mutex::default(),
             stopped: OnceLock::new(),
         }

@@ -63,6 +63,41 @@ async fn whoever_asks_for_too_much_is_told_to_slow_down_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_its_share_a_call_waits_a_moment_for_a_place() {
+    let backend = Arc::new(Counting::default());
+    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
+    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
+    let client = Arc::new(Client::new(&world).await);
+    let create = client.sign(client.json("TrentService.CreateKey", &json!({})), &world.root, "kms");
+    let ask = |calls: &mut JoinSet<_>| {
+        let (client, request) = (client.clone(), create.clone());
+        calls.spawn(async move { client.send(&request).await });
+    };
+    // A busy machine may let the moment pass.
+    for attempt in 0..10 {
+        let closed = backend.gate.write().await;
+        let (mut calls, mut one_more) = (JoinSet::new(), JoinSet::new());
+        (0..=SHARE).for_each(|_| ask(&mut calls));
+        let refused = tokio::time::timeout(Duration::from_secs(60), calls.join_next()).await;
+        let refused = refused.expect("one has no place").unwrap().unwrap();
+        assert_eq!(code_of(&refused).as_deref(), Some("ThrottlingException"));
+        ask(&mut one_more);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let waits = one_more.try_join_next().is_none();
+        drop(closed);
+        while let Some(answer) = calls.join_next().await {
+            assert_eq!(answer.unwrap().status, 200);
+        }
+        let answer = one_more.join_next().await.map(|answer| answer.unwrap().status);
+        if waits && answer == Some(200) {
+            return;
+        }
+        eprintln!("attempt {attempt}: it waits: {waits}, {answer:?}");
+    }
+    panic!("it is told at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_does_not_sign_takes_no_accounts_place() {
     let backend = Arc::new(Counting::default());
     let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));

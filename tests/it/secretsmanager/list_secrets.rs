@@ -72,6 +72,10 @@ async fn filters() {
     for (filters, expected) in [
         (json!([]), vec!["prod/db", "prod/api", "dev/db", "Billing"]),
         (json!([{"Key": "name", "Values": ["prod/"]}]), vec!["prod/db", "prod/api"]),
+        (json!([{"Key": "name", "Values": ["prod/db"]}]), vec!["prod/db"]),
+        (json!([{"Key": "name", "Values": ["prod/db "]}]), vec![]),
+        (json!([{"Key": "name", "Values": ["zz"]}]), vec![]),
+        (json!([{"Key": "name", "Values": ["prod/a", "prod/d"]}]), vec!["prod/db", "prod/api"]),
         (json!([{"Key": "name", "Values": ["billing"]}]), vec![]),
         (json!([{"Key": "name", "Values": ["dev", "Bill"]}]), vec!["dev/db", "Billing"]),
         (json!([{"Key": "name", "Values": ["!prod"]}]), vec!["dev/db", "Billing"]),
@@ -229,6 +233,18 @@ async fn a_page_reads_little_more_than_it_answers() {
         // More than the store answers at once.
         (json!({"SortBy": "name", "SortOrder": "desc"}), 570, down),
         (json!({"SortBy": "last-changed-date", "SortOrder": "desc"}), 570, down),
+        (
+            json!({"SortBy": "name", "Filters": [{"Key": "name", "Values": ["s00", "s01", "s02", "s03"]}]}),
+            40,
+            up,
+        ),
+        // A hundred of them, in batches of 11, 22, 44 and 88.
+        (
+            json!({"SortBy": "last-changed-date", "Filters": [{"Key": "name", "Values": ["s0", "s03"]},
+            {"Key": "all", "Values": ["s"]}]}),
+            180,
+            up,
+        ),
     ] {
         let mut query = query;
         for page_number in 0..3 {

@@ -5,6 +5,7 @@ mod at_once;
 mod cut_off;
 mod encrypted;
 mod life;
+mod older;
 mod outages;
 mod proxy;
 mod staleness;
@@ -21,6 +22,7 @@ fn nodes_come_and_go() {
         ("a copy", life::a_copy_of_a_nodes_directory_takes_its_place),
         ("roots", life::what_wraps_the_keys_is_changed_on_one_node_and_known_to_all),
         ("a change missed", life::a_node_that_missed_a_change_learns_it_at_its_start),
+        ("an older database", older::a_node_that_wrote_nothing_recognises_an_older_database),
         ("TLS", encrypted::the_database_is_reached_over_tls_and_by_its_name),
         ("shares", life::a_node_with_a_device_of_its_own_joins_by_shares),
     ]);

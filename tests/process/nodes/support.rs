@@ -18,7 +18,7 @@ pub struct Nodes {
     pub proxies: Vec<Proxy>,
     pub schema: String,
     /// The database's.
-    port: u16,
+    pub port: u16,
 }
 
 /// A figure that can be asked for: the full one takes longer than every run of the tests should.
