@@ -316,6 +316,10 @@ impl Sealed {
             self.numbers.saw(*revision);
         }
         let revision = self.numbers.next();
+        if revision > HIGHEST {
+            // From a row that was only deleted. Other nodes would take it over.
+            return Err(StoreError::Corrupt("the revisions have come to their end".into()));
+        }
         let (mut delta, mut write) = (Digest::default(), BTreeMap::new());
         for (key, Written { table, value }) in rows {
             delta -= self.keys.mark(&key, read.get(&key).copied().unwrap_or_default());
@@ -337,7 +341,8 @@ impl Sealed {
     }
 
     pub(super) fn acknowledged(&self) -> u64 {
-        self.acknowledged.load(Ordering::SeqCst)
+        // Also with a commit of which nobody was told, and that was found out later.
+        self.acknowledged.load(Ordering::SeqCst).max(self.backend.reached().0)
     }
 
     pub(super) async fn newest(&self) -> Result<u64, StoreError> {
@@ -349,7 +354,8 @@ impl Sealed {
     }
 
     /// Reads rows of a commit back, opens and compares them. One that has moved on since is proved
-    /// by whoever moved it.
+    /// by whoever moved it; where others write too, one that seems to lag may have been deleted and made anew, if
+    /// anything at all came later.
     pub(super) async fn prove(
         &self,
         revision: Revision,

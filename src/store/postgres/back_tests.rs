@@ -2,7 +2,8 @@
 use super::databases::{self, Postgres as Server, fresh};
 use super::proxy::{Mode, Proxy};
 use super::tests::{Thing, backend, get, put, settings, store, thing};
-use crate::store::prove_tests::{assert_damaged, prove, sealed, write};
+use crate::store::prove_tests::{TABLE, assert_damaged, prove, sealed, write};
+use crate::store::sealed::Written;
 use crate::store::suite::commit;
 use crate::store::{Backend, Freshness, StoreError};
 use std::sync::Arc;
@@ -176,4 +177,25 @@ async fn every_commit_brings_the_state_further_whosever_it_is() {
             before = now;
         }
     }
+}
+
+/// The number of a row that is deleted unread is only the database's word. Whoever believes it has no numbers left,
+/// and takes nobody along.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_revision_does_not_spread() {
+    let (server, schema) = (databases::postgres(), fresh("forged"));
+    let settings = settings(server.port, &schema);
+    let one = sealed(Arc::new(backend(&settings, "one").await.unwrap())).await;
+    let other = sealed(Arc::new(backend(&settings, "other").await.unwrap())).await;
+    write(&one, "a", Some("1")).await;
+    for forged in [1_u64 << 62, (1 << 62) + 1] {
+        server.execute(&format!("UPDATE {schema}.rows SET revision = {forged}")).await;
+        let now = one.revisions(&[b"a"]).await.unwrap()[0];
+        assert_eq!(now.0, forged);
+        let gone = Written { table: TABLE, value: None };
+        let deleted = one.commit([("a".into(), now)].into(), [("a".into(), gone)].into()).await;
+        assert_damaged(deleted.map(drop));
+    }
+    assert!(write(&other, "b", Some("1")).await.0 < 1 << 62);
+    assert!(other.newest().await.unwrap() < 1 << 62);
 }
