@@ -80,13 +80,10 @@ pub(super) async fn follow(anchor: Arc<Anchor>, server: Arc<Server>) {
     let mut fails = false;
     loop {
         ticks.tick().await;
-        let mut advanced = advance(&anchor, &server).await;
         // A database that is away or slow is spoken of by who needs it.
-        let newest = tokio::time::timeout(INTERVAL, server.store.newest());
-        if let (Ok(()), Ok(Ok(revision))) = (&advanced, newest.await) {
-            advanced = to(&anchor, revision).await;
-        }
-        match advanced {
+        let newest = tokio::time::timeout(INTERVAL, server.store.newest()).await;
+        let newest = newest.ok().and_then(Result::ok);
+        match to(&anchor, newest.unwrap_or_else(|| server.store.acknowledged())).await {
             Ok(()) if fails => tracing::info!("the anchor of the store is written again"),
             Err(error) if !fails => tracing::error!(%error, "the anchor of the store stays behind"),
             _ => continue,

@@ -98,10 +98,8 @@ async fn by_name(
     // Listed by name, neither what comes before the page is read nor what comes after it.
     let in_order = query.by == SortBy::Name && query.order == Order::Ascending;
     let prefix = query.name_prefix();
-    let mut batch = match in_order && query.filters.is_empty() || !prefix.is_empty() {
-        true => query.size.saturating_add(1).min(BATCH),
-        false => BATCH,
-    };
+    // Few of them may be wanted: many small batches would take longer than a few large ones.
+    let mut batch = query.size.saturating_add(1).min(BATCH);
     let after = query.after.as_deref().filter(|_| in_order);
     let mut after = after.and_then(|position| position.strip_prefix(' ')).map(str::to_owned);
     let mut wanted = Vec::new();
@@ -120,7 +118,6 @@ async fn by_name(
         if after.is_none() || in_order && wanted.len() > query.size {
             return Ok(wanted);
         }
-        // Few of them may be wanted: many small batches would take longer than a few large ones.
         batch = batch.saturating_mul(2).min(BATCH);
     }
 }

@@ -18,12 +18,18 @@ const REFUSED: usize = 128;
 /// Requests of which it may be found out at once whose they are.
 const STRANGERS: usize = 128;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_asks_for_too_much_is_told_to_slow_down_and_nobody_else() {
+/// A server whose store can be held.
+async fn gated() -> (Arc<Counting>, World, Arc<Client>) {
     let backend = Arc::new(Counting::default());
     let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
     let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
     let client = Arc::new(Client::new(&world).await);
+    (backend, world, client)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_too_much_is_told_to_slow_down_and_nobody_else() {
+    let (backend, world, client) = gated().await;
     let ann = world.user("ann", allow(&["kms:*"])).await;
     let other = world.other_root();
     let made = client.kms(&other, "CreateKey", json!({})).await;
@@ -64,10 +70,7 @@ async fn whoever_asks_for_too_much_is_told_to_slow_down_and_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_its_share_a_call_waits_a_moment_for_a_place() {
-    let backend = Arc::new(Counting::default());
-    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
-    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
-    let client = Arc::new(Client::new(&world).await);
+    let (backend, world, client) = gated().await;
     let create = client.sign(client.json("TrentService.CreateKey", &json!({})), &world.root, "kms");
     let ask = |calls: &mut JoinSet<_>| {
         let (client, request) = (client.clone(), create.clone());
@@ -99,10 +102,7 @@ async fn beyond_its_share_a_call_waits_a_moment_for_a_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_does_not_sign_takes_no_accounts_place() {
-    let backend = Arc::new(Counting::default());
-    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
-    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
-    let client = Arc::new(Client::new(&world).await);
+    let (backend, world, client) = gated().await;
     let made = client.kms(&world.root, "CreateKey", json!({})).await;
     let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap();
     let encrypt = json!({"KeyId": made["KeyMetadata"]["KeyId"], "Plaintext": "YQ=="});
@@ -152,10 +152,7 @@ fn shed(world: &World) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "it is about elapsed time")]
 async fn of_a_crowd_of_strangers_who_finds_no_place_is_told_soon() {
-    let backend = Arc::new(Counting::default());
-    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
-    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
-    let client = Arc::new(Client::new(&world).await);
+    let (backend, world, client) = gated().await;
     let create = client.json("TrentService.CreateKey", &json!({}));
     let asked = |n: usize| {
         let id = format!("AKIA{n:0>16}");
@@ -194,10 +191,7 @@ async fn of_a_crowd_of_strangers_who_finds_no_place_is_told_soon() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_that_wait_for_the_log_keep_nobody_out() {
-    let backend = Arc::new(Counting::default());
-    let hsm = Arc::new(SoftwareHsm::seeded([1; 32]));
-    let world = World::on(hsm, backend.clone(), 1, Settings::default()).await;
-    let client = Arc::new(Client::new(&world).await);
+    let (backend, world, client) = gated().await;
     let ann = world.user("ann", allow(&["kms:*"])).await;
     let other = world.other_root();
     let made = client.kms(&other, "CreateKey", json!({})).await;
